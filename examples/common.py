@@ -1,0 +1,62 @@
+"""What the examples share: their options, a line about the sampling, tables and pictures."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import hbm
+
+
+def parser(description: str, name: str) -> argparse.ArgumentParser:
+    """Make a parser of the options that all examples have."""
+    options = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    options.add_argument("--draws", type=int, default=1000, help="draws kept of each chain")
+    options.add_argument("--tune", type=int, default=1000, help="draws of each chain to tune")
+    options.add_argument("--chains", type=int, default=4, help="chains, 2 or more")
+    options.add_argument("--seed", type=int, default=2024, help="seed of everything drawn")
+    options.add_argument("--out", type=Path, default=Path("pictures", name), help="for pictures")
+    options.add_argument("--quiet", action="store_true", help="print only how sampling went")
+    return options
+
+
+def sampling(options: argparse.Namespace) -> dict:
+    """Return the arguments of `hbm.sample` that the options set."""
+    return {
+        "draws": options.draws,
+        "tune": options.tune,
+        "chains": options.chains,
+        "random_seed": options.seed,
+        "progressbar": not options.quiet and sys.stderr.isatty(),
+    }
+
+
+def say(options: argparse.Namespace, *lines: object) -> None:
+    """Print lines, unless asked to be quiet."""
+    if not options.quiet:
+        print(*lines, sep="\n")
+
+
+def verdict(name: str, fit) -> str:
+    """Say in one line how sampling went."""
+    value = hbm.diagnose(fit).checks.set_index("check")["value"]
+    return (
+        f"{name}: R-hat at most {value['R-hat']:.3f}, ESS at least {value['bulk ESS']:.0f} (bulk) "
+        f"and {value['tail ESS']:.0f} (tail), {value['divergences']:.0f} divergences"
+    )
+
+
+def posterior_table(fit, variables: list[str], n_rows: int | None = None) -> str:
+    """Return ArviZ's summary of the posterior, or its first rows, as text."""
+    import arviz as az
+
+    table = az.summary(fit, var_names=variables, ci_kind="eti", ci_prob=0.9).head(n_rows)
+    return table.drop(columns=["mcse_mean", "mcse_sd"]).to_string()
+
+
+def save(ax, options: argparse.Namespace, name: str, title: str | None = None) -> None:
+    """Save a picture in the folder of the options, under a title of its own if it has one."""
+    if title is not None:
+        ax.set_title(title, loc="left")
+    hbm.save_figure(ax, options.out / name)

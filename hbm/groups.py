@@ -1,0 +1,213 @@
+"""Groups: labels to coordinates, integer indices and the child → parent map.
+
+A model sees groups twice: as labels, which name its dimensions, and as integers, which index its
+variables. Both are made here, once, by label and never by the order of rows, and checked here,
+because an index out of range is not noticed further down.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["Groups", "group", "nest", "require_columns", "require_numbers"]
+
+# A coordinate of one of these names breaks PyMC or ArviZ, which use them for dimensions of their own.
+_RESERVED = {"chain", "draw", "sample", "group", "column", "model", "label", "plot_axis"}
+
+
+class Groups(NamedTuple):
+    """Labels of the groups in a column and the group of each row.
+
+    Attributes
+    ----------
+    labels : numpy.ndarray of str, shape (n_groups,)
+        The distinct labels, in order of first appearance.
+    index : numpy.ndarray of int, shape (n_rows,)
+        Position in `labels` of each row's group.
+    """
+
+    labels: np.ndarray
+    index: np.ndarray
+
+
+def require_columns(table: pd.DataFrame, columns: list[str]) -> None:
+    """Raise unless `table` is a data frame with rows and with each of `columns` exactly once.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        The table a caller passed in.
+    columns : list of str
+        Columns that have to be there.
+
+    Raises
+    ------
+    TypeError
+        If `table` is not a data frame.
+    ValueError
+        If a column is missing or occurs twice, or the table has no rows.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> require_columns(pd.DataFrame({"school": ["a"], "mark": [0.5]}), ["school", "score"])
+    Traceback (most recent call last):
+        ...
+    ValueError: the table has no column 'score'; it has: school, mark. Rename the column that holds it
+    """
+    if not isinstance(table, pd.DataFrame):
+        raise TypeError(f"expected a pandas DataFrame, got {type(table).__name__}")
+    there = [str(column) for column in table.columns]
+    for column in columns:
+        if column not in there:
+            raise ValueError(
+                f"the table has no column {column!r}; it has: {', '.join(there) or 'none'}. "
+                "Rename the column that holds it"
+            )
+        if there.count(column) > 1:
+            raise ValueError(f"the table has {there.count(column)} columns named {column!r}")
+    if len(table) == 0:
+        raise ValueError("the table has no rows; was a filter too strict?")
+
+
+def require_numbers(
+    table: pd.DataFrame, column: str, *, allowed: str, ok, names: pd.Series | None = None
+) -> np.ndarray:
+    """Return a column as floats, or raise naming the rows where `ok` does not hold.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Has `column`.
+    column : str
+        The column to read.
+    allowed : str
+        What is allowed and the likely mend, in words, for the message.
+    ok : callable
+        Takes the array of floats, returns an array of bool of the same shape.
+    names : pandas.Series, optional
+        What to call each row in the message; its index label by default.
+
+    Returns
+    -------
+    numpy.ndarray of float, shape (n_rows,)
+
+    Raises
+    ------
+    TypeError
+        If the column does not hold numbers.
+    ValueError
+        If a number is not allowed.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> scores = pd.DataFrame({"score": [0.5, 63.9]})
+    >>> require_numbers(scores, "score", allowed="proportions in (0, 1)",
+    ...                 ok=lambda x: (x > 0) & (x < 1))
+    Traceback (most recent call last):
+        ...
+    ValueError: column 'score' must hold proportions in (0, 1); row 1 has 63.9
+    """
+    values = table[column]
+    if values.dtype == bool or not pd.api.types.is_numeric_dtype(values):
+        raise TypeError(
+            f"column {column!r} must hold {allowed}; it holds {values.dtype}, "
+            f"for example {values.iloc[0]!r}. pandas.to_numeric converts text to numbers"
+        )
+    numbers = values.to_numpy(dtype=float, na_value=np.nan)
+    bad = ~np.asarray(ok(numbers), dtype=bool)
+    if bad.any():
+        rows = [f"row {label}" for label in table.index] if names is None else list(names)
+        shown = [f"{rows[i]} has {numbers[i]:g}" for i in np.flatnonzero(bad)[:5]]
+        more = f" and {bad.sum() - 5} more rows" if bad.sum() > 5 else ""
+        raise ValueError(f"column {column!r} must hold {allowed}; {', '.join(shown)}{more}")
+    return numbers
+
+
+def group(table: pd.DataFrame, column: str) -> Groups:
+    """Find the groups of a column.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row an observation.
+    column : str
+        Column of labels: text, numbers or categories. Labels are compared and kept as text;
+        unused categories are left out.
+
+    Returns
+    -------
+    Groups
+        Labels in order of first appearance, and the index of each row's group.
+
+    Raises
+    ------
+    ValueError
+        If the column is missing or reserved, or a label is missing or blank.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> group(pd.DataFrame({"school": ["b", "a", "b"]}), "school")
+    Groups(labels=array(['b', 'a'], dtype=object), index=array([0, 1, 0]))
+    """
+    require_columns(table, [column])
+    if column in _RESERVED:
+        raise ValueError(f"{column!r} cannot name a group: PyMC and ArviZ use it; rename the column")
+    missing = table[column].isna()
+    text = table[column].astype(object).map(str).str.strip()
+    missing |= text == ""
+    if missing.any():
+        rows = ", ".join(str(label) for label in table.index[missing][:5])
+        raise ValueError(f"column {column!r} has no label in {missing.sum()} rows: {rows}")
+    index, labels = pd.factorize(text)
+    return Groups(np.asarray(labels, dtype=object), index)
+
+
+def nest(table: pd.DataFrame, child: str, parent: str) -> tuple[Groups, Groups, np.ndarray]:
+    """Find the groups of two columns and the parent of each child.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row an observation; a child may have many rows.
+    child, parent : str
+        Columns of labels, for example ``"school"`` and ``"authority"``.
+
+    Returns
+    -------
+    children : Groups
+    parents : Groups
+    parent_index : numpy.ndarray of int, shape (n_children,)
+        Position in ``parents.labels`` of each child's parent.
+
+    Raises
+    ------
+    ValueError
+        If a child stands under two parents.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"school": ["a", "b", "a"], "district": ["x", "y", "x"]})
+    >>> schools, districts, district_of_school = nest(table, "school", "district")
+    >>> district_of_school
+    array([0, 1])
+    """
+    children, parents = group(table, child), group(table, parent)
+    pairs = pd.DataFrame({"child": children.index, "parent": parents.index}).drop_duplicates()
+    twice = pairs.loc[pairs["child"].duplicated(), "child"].unique()
+    if len(twice):
+        where = "; ".join(
+            f"{children.labels[c]!r} in "
+            + " and ".join(repr(parents.labels[p]) for p in pairs.loc[pairs["child"] == c, "parent"])
+            for c in twice[:5]
+        )
+        raise ValueError(
+            f"each {child} must stand in one {parent}, but {where}. "
+            f"If two {child}s share a label, make the labels distinct, "
+            f"for example {parent} + '/' + {child}"
+        )
+    return children, parents, pairs.sort_values("child")["parent"].to_numpy()

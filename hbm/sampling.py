@@ -1,0 +1,219 @@
+"""Sampling: prior predictive, posterior and posterior predictive draws of any model.
+
+Thin calls of PyMC with nutpie as the sampler, that check what PyMC lets pass and say in plain words
+when the draws should not be trusted. Results are trees of datasets with PyMC's group names.
+"""
+
+import warnings
+from typing import Literal
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+from pymc.distributions.continuous import FlatRV, HalfFlatRV
+
+from hbm.diagnostics import ConvergenceWarning, diagnose
+
+__all__ = ["sample", "sample_posterior_predictive", "sample_prior_predictive"]
+
+
+def sample(
+    model: pm.Model,
+    draws: int = 1000,
+    *,
+    tune: int | None = None,
+    chains: int = 4,
+    cores: int | None = None,
+    target_accept: float = 0.8,
+    random_seed: int | None = None,
+    progressbar: bool = True,
+    nuts_sampler: Literal["nutpie", "pymc"] = "nutpie",
+) -> xr.DataTree:
+    """Draw from the posterior of a model.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        A model of this package or of your own, with continuous variables only.
+    draws : int, default 1000
+        Draws kept of each chain.
+    tune : int, optional
+        Draws used up for tuning; the sampler's own default (nutpie 400, PyMC 1000) if not given.
+    chains : int, default 4
+        Chains, whatever the machine; two or more are needed to see whether they agree.
+    cores : int, optional
+        Chains run at the same time; as many as the machine has, up to 4, by default.
+    target_accept : float, default 0.8
+        Mean acceptance aimed at while tuning; nearer 1 makes smaller steps.
+    random_seed : int, optional
+        The same seed gives the same draws, on the same machine with the same versions and a compile
+        cache in the same state (a first run that fills the cache may differ from later ones).
+    progressbar : bool, default True
+        Show PyMC's progress bar and messages.
+    nuts_sampler : {"nutpie", "pymc"}, default "nutpie"
+        Whose No-U-Turn sampler to use.
+
+    Returns
+    -------
+    xarray.DataTree
+        Groups ``posterior`` and ``sample_stats``, with ``observed_data`` and ``constant_data``
+        where the model has them.
+
+    Raises
+    ------
+    ValueError
+        If a number makes no sense, or the sampler is not one of the two.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the draws fail a check of :func:`hbm.diagnose`, with what fails and what to do.
+
+    Examples
+    --------
+    >>> import hbm
+    >>> model = hbm.article.heights(hbm.load_dataset("heights"))
+    >>> fit = hbm.sample(model, random_seed=1)  # doctest: +SKIP
+    """
+    if nuts_sampler not in ("nutpie", "pymc"):
+        raise ValueError(f"nuts_sampler must be 'nutpie' or 'pymc', got {nuts_sampler!r}")
+    for name, value, least in (("draws", draws, 4), ("chains", chains, 1), ("tune", tune, 0)):
+        if value is not None and value < least:
+            raise ValueError(f"{name} must be at least {least}, got {value}")
+    if not 0 < target_accept < 1:
+        raise ValueError(f"target_accept must lie between 0 and 1, got {target_accept}")
+    settings = {}
+    if nuts_sampler == "pymc":
+        # With the default jitter+adapt_diag a chain was seen to get stuck on the informed form.
+        settings = {"init": "jitter+adapt_diag_grad", "compute_convergence_checks": False}
+    with model:
+        fit = pm.sample(
+            draws,
+            tune=tune,
+            chains=chains,
+            cores=cores,
+            random_seed=random_seed,
+            progressbar=progressbar,
+            quiet=not progressbar,
+            nuts_sampler=nuts_sampler,
+            nuts={"target_accept": target_accept},
+            **settings,
+        )
+    if chains > 1:
+        diagnosis = diagnose(fit)
+        if not diagnosis.ok:
+            warnings.warn(str(diagnosis), ConvergenceWarning, stacklevel=2)
+    return fit
+
+
+def sample_prior_predictive(
+    model: pm.Model, draws: int = 1000, *, random_seed: int | None = None
+) -> xr.DataTree:
+    """Draw parameters from the prior of a model, and data given them.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        A model whose priors are all proper.
+    draws : int, default 1000
+        Draws.
+    random_seed : int, optional
+        The same seed gives the same draws.
+
+    Returns
+    -------
+    xarray.DataTree
+        Groups ``prior``, ``prior_predictive``, ``observed_data`` and ``constant_data``, as far as
+        the model has them.
+
+    Raises
+    ------
+    ValueError
+        If a prior is improper, so that nothing can be drawn from it.
+
+    Examples
+    --------
+    >>> import hbm
+    >>> nested = hbm.article.scores_nested(hbm.load_dataset("nested_scores"))
+    >>> hbm.sample_prior_predictive(nested)
+    Traceback (most recent call last):
+        ...
+    ValueError: the model has no prior predictive: the prior of nu_school is flat, which is ...
+    """
+    flat = [rv.name for rv in model.free_RVs if isinstance(rv.owner.op, FlatRV | HalfFlatRV)]
+    if flat:
+        raise ValueError(
+            f"the model has no prior predictive: the prior of {', '.join(flat)} is flat, which is "
+            "improper (it has no finite integral), so there is nothing to draw from. "
+            "Use a model with a proper prior"
+        )
+    with model:
+        return pm.sample_prior_predictive(draws, random_seed=random_seed)
+
+
+def sample_posterior_predictive(
+    model: pm.Model,
+    fit: xr.DataTree,
+    *,
+    random_seed: int | None = None,
+    progressbar: bool = True,
+) -> xr.DataTree:
+    """Draw data like the observed ones from each posterior draw.
+
+    The groups stay the ones of the fit: the question is what else could have been seen of them.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model of the fit.
+    fit : xarray.DataTree
+        Result of :func:`sample`; it is not changed.
+    random_seed : int, optional
+        The same seed gives the same draws.
+    progressbar : bool, default True
+        Show PyMC's progress bar.
+
+    Returns
+    -------
+    xarray.DataTree
+        The groups of `fit` and ``posterior_predictive``.
+
+    Raises
+    ------
+    ValueError
+        If the fit is of another model, or of the same model with other groups.
+
+    Examples
+    --------
+    >>> import hbm
+    >>> model = hbm.article.heights(hbm.load_dataset("heights"))
+    >>> fit = hbm.sample(model)  # doctest: +SKIP
+    >>> fit = hbm.sample_posterior_predictive(model, fit)  # doctest: +SKIP
+    """
+    check_fit(model, fit)
+    with model:
+        predictive = pm.sample_posterior_predictive(
+            fit, random_seed=random_seed, progressbar=progressbar
+        )
+    return fit.assign(posterior_predictive=predictive["posterior_predictive"])
+
+
+def check_fit(model: pm.Model, fit: xr.DataTree) -> None:
+    """Raise unless `fit` holds draws of every free variable of `model`, for the same groups."""
+    if not isinstance(fit, xr.DataTree) or "posterior" not in fit.children:
+        raise ValueError("the fit has no group 'posterior'; pass the result of hbm.sample")
+    posterior = fit["posterior"].to_dataset()
+    missing = [rv.name for rv in model.free_RVs if rv.name not in posterior]
+    if missing:
+        raise ValueError(
+            f"the fit is not of this model: it has no draws of {', '.join(missing)}; "
+            f"it has: {', '.join(map(str, posterior.data_vars))}"
+        )
+    for rv in model.free_RVs:
+        for dim in model.named_vars_to_dims.get(rv.name, ()):
+            expected = np.asarray(model.coords[dim], dtype=object).astype(str)
+            if not np.array_equal(expected, posterior[dim].to_numpy().astype(str)):
+                raise ValueError(
+                    f"the fit is not of this model: the labels of {dim!r} differ. "
+                    "Build the model from the table it was fitted to"
+                )

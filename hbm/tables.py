@@ -1,0 +1,212 @@
+"""Tables: what a model takes, read and checked once.
+
+A model is given either individuals, one row each, or a published table with one row a group: its
+number, mean and standard deviation. Both become the same few arrays by group.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from hbm.groups import group, nest, require_columns, require_numbers
+
+__all__ = ["GroupedData", "read_individuals", "read_summaries"]
+
+
+@dataclass(frozen=True)
+class GroupedData:
+    """Results by group, in order of first appearance.
+
+    Attributes
+    ----------
+    coords : dict of str to numpy.ndarray
+        Labels of the parents (if nested), the groups and the individuals (if given).
+    n, mean, sd : numpy.ndarray, shape (n_groups,)
+        Number of individuals of each group, their mean and their standard deviation with divisor
+        n − 1, which is missing where n = 1.
+    parent : numpy.ndarray of int, shape (n_groups,), or None
+        Position of each group's parent.
+    value : numpy.ndarray, shape (n_individuals,), or None
+        The individuals' results.
+    index : numpy.ndarray of int, shape (n_individuals,), or None
+        Position of each individual's group.
+    """
+
+    coords: dict[str, np.ndarray]
+    n: np.ndarray
+    mean: np.ndarray
+    sd: np.ndarray
+    parent: np.ndarray | None = None
+    value: np.ndarray | None = None
+    index: np.ndarray | None = None
+
+
+def _coords(table, by, parent):
+    if parent is None:
+        groups = group(table, by)
+        return groups, {by: groups.labels}, None
+    groups, parents, parent_index = nest(table, by, parent)
+    return groups, {parent: parents.labels, by: groups.labels}, parent_index
+
+
+def read_individuals(
+    table: pd.DataFrame,
+    value: str,
+    *,
+    by: str,
+    individual: str,
+    parent: str | None = None,
+    allowed: str,
+    ok: Callable[[np.ndarray], np.ndarray],
+) -> GroupedData:
+    """Read a table of individuals.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row an individual: columns `value`, `by` and, if nested, `parent`.
+    value : str
+        Column of results.
+    by : str
+        Column of groups.
+    individual : str
+        What an individual is called: the name of its dim.
+    parent : str, optional
+        Column of the groups' parents.
+    allowed, ok
+        As in :func:`hbm.groups.require_numbers`.
+
+    Returns
+    -------
+    GroupedData
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the table is not as described.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> people = pd.DataFrame({"country": ["b", "a", "b"], "height": [170.0, 180.0, 174.0]})
+    >>> data = read_individuals(people, "height", by="country", individual="person",
+    ...                         allowed="heights in cm", ok=np.isfinite)
+    >>> data.mean, data.sd
+    (array([172., 180.]), array([2.82842712,        nan]))
+    """
+    require_columns(table, [value, by] if parent is None else [value, by, parent])
+    groups, coords, parent_index = _coords(table, by, parent)
+    results = require_numbers(table, value, allowed=allowed, ok=ok)
+    summary = pd.Series(results).groupby(groups.index).agg(["size", "mean", "std"])
+    coords[individual] = np.array([str(i) for i in range(1, len(results) + 1)], dtype=object)
+    return GroupedData(
+        coords=coords,
+        n=summary["size"].to_numpy(dtype=float),
+        mean=summary["mean"].to_numpy(),
+        sd=summary["std"].to_numpy(),
+        parent=parent_index,
+        value=results,
+        index=groups.index,
+    )
+
+
+def read_summaries(
+    table: pd.DataFrame,
+    *,
+    by: str,
+    size: str,
+    parent: str | None = None,
+    proportions: bool,
+    sd_needed: bool = True,
+) -> GroupedData:
+    """Read a published table with one row a group.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Columns `by`, `size`, ``mean``, ``sd`` and, if nested, `parent`.
+    by, parent : str
+        Columns of groups and of the groups' parents.
+    size : str
+        Column of the numbers of individuals.
+    proportions : bool
+        Whether the individuals are proportions, as against any number.
+    sd_needed : bool, default True
+        Whether each group of two or more must have its ``sd``. If not, the column may be absent
+        and is not looked at.
+
+    Returns
+    -------
+    GroupedData
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the table is not as described, naming the groups and the likely mend.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"school": ["a"], "n_students": [12], "mean": [63.9], "sd": [18.2]})
+    >>> read_summaries(table, by="school", size="n_students", proportions=True)
+    Traceback (most recent call last):
+        ...
+    ValueError: column 'mean' must hold proportions in [0, 1] (divide percentages by 100); 'a' has 63.9
+    """
+    columns = [by, size, "mean"] + (["sd"] if sd_needed else []) + ([parent] if parent else [])
+    require_columns(table, columns)
+    groups, coords, parent_index = _coords(table, by, parent)
+    if len(groups.labels) < len(table):
+        counts = np.bincount(groups.index)
+        twice = ", ".join(
+            f"{groups.labels[i]!r} has {counts[i]}" for i in np.flatnonzero(counts > 1)[:5]
+        )
+        raise ValueError(
+            f"each {by} must have one row; {twice}. Choose one course and year, or make the "
+            "labels distinct"
+        )
+    names = pd.Series([repr(label) for label in groups.labels])
+    n = require_numbers(
+        table,
+        size,
+        allowed="whole numbers, 1 or more",
+        ok=lambda x: (x >= 1) & np.isfinite(x) & (x == np.round(x)),
+        names=names,
+    )
+    if proportions:
+        mean = require_numbers(
+            table,
+            "mean",
+            allowed="proportions in [0, 1] (divide percentages by 100)",
+            ok=lambda x: (x >= 0) & (x <= 1),
+            names=names,
+        )
+    else:
+        mean = require_numbers(table, "mean", allowed="numbers", ok=np.isfinite, names=names)
+    if not sd_needed:
+        return GroupedData(coords, n, mean, np.full(len(n), np.nan), parent_index)
+    sd = require_numbers(
+        table,
+        "sd",
+        allowed="standard deviations, 0 or more, missing only where there is one individual",
+        ok=lambda x: ((x >= 0) & np.isfinite(x)) | (np.isnan(x) & (n == 1)),
+        names=names,
+    )
+    sd = np.where(n == 1, np.nan, sd)
+    if proportions:
+        # Published means and sds are rounded, hence the half unit of the third decimal.
+        most = np.sqrt(mean * (1 - mean) * n / np.maximum(n - 1, 1)) + 0.0015
+        bad = np.flatnonzero(sd > most)
+        if len(bad):
+            shown = "; ".join(
+                f"{names[i]} has sd {sd[i]:g}, and {n[i]:g} students of mean {mean[i]:g} can have "
+                f"at most {most[i]:.3g}"
+                for i in bad[:5]
+            )
+            raise ValueError(
+                f"no proportions have these standard deviations: {shown}. "
+                "Divide percentages by 100, and see that sd is not the variance or n mistaken"
+            )
+    return GroupedData(coords, n, mean, sd, parent_index)
