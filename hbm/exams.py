@@ -27,7 +27,6 @@ from pytensor.tensor import TensorVariable
 
 from hbm.beta_groups import (
     Priors,
-    RawEstimates,
     parent_effect,
     pooled_nu,
     raw_estimates,
@@ -50,17 +49,53 @@ def complete_pooling(
     priors: Priors = Priors(),
     parameterisation: Parameterisation = "informed",
 ) -> pm.Model:
-    """Build the model in which the students of all schools come from one Beta."""
+    """Build the model in which the students of all schools come from one Beta.
+
+    (mean, sd) ~ those of n students ~ Beta(mu_school, nu_school), mu_school = mu = expit(eta), eta ~ N(1.1, 1), nu_school = nu,
+    log nu ~ N(log 10, 1).
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row a school, as made by :func:`hbm.exam_table`: ``school``, ``n_students`` (1 or
+        more), ``mean`` and ``sd`` (proportions; sd with divisor n − 1, missing where n = 1).
+    observe : {"mean and sd", "mean"}
+        What of the table to learn from. The article ignores the sd, so that the spread of
+        students is what the prior says; ``sd`` may then be absent.
+    priors : Priors
+        Priors, in logits; see there.
+    parameterisation : {"informed", "centred", "non-centred"}
+        Without effect: all models take it, but here no group has an effect of its own.
+
+    Returns
+    -------
+    pymc.Model
+        ``eta``, ``mu``, ``nu``, and ``mu_school`` and ``nu_school``, the same for all;
+        dim ``school``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the table is not as described, `observe` not one of the two, or the parameterisation not one of the three.
+
+    Examples
+    --------
+    >>> import hbm
+    >>> table = hbm.simulate.exams(random_seed=1)[0]
+    >>> model = hbm.exams.complete_pooling(table)
+    >>> [variable.name for variable in model.free_RVs]
+    ['eta', 'nu']
+    """
     check_parameterisation(parameterisation)
     exams = _read(table, observe)
     with pm.Model(coords=exams.coords) as model:
         eta = pm.Normal("eta", priors.eta_mean, priors.eta_sd)
         nu = pm.LogNormal("nu", np.log(priors.nu_median), priors.nu_log_sd)
-        pm.Data("tau_school", 0.0)
-        pm.Data("tau_nu", 0.0)
         mu = pm.Deterministic("mu", pm.math.invlogit(eta))
         mu_school = pm.Deterministic("mu_school", pt.full(exams.n.shape, mu), dims="school")
         nu_school = pm.Deterministic("nu_school", pt.full(exams.n.shape, nu), dims="school")
+        pm.Data("tau_school", 0.0)
+        pm.Data("tau_nu", 0.0)
         _observe(mu_school, nu_school, exams, observe)
     return model
 
@@ -72,9 +107,44 @@ def no_pooling(
     priors: Priors = Priors(),
     parameterisation: Parameterisation = "informed",
 ) -> pm.Model:
-    """Build the model in which each school is estimated alone."""
+    """Build the model in which each school is estimated alone.
+
+    (mean, sd) ~ those of n students ~ Beta(mu_school, nu_school), mu_school = expit(eta_school),
+    eta_school ~ N(1.1, 1.5), log nu_school ~ N(log 10, 1), all of them fixed numbers.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row a school, as made by :func:`hbm.exam_table`: ``school``, ``n_students`` (1 or
+        more), ``mean`` and ``sd`` (proportions; sd with divisor n − 1, missing where n = 1).
+    observe : {"mean and sd", "mean"}
+        What of the table to learn from. The article ignores the sd, so that the spread of
+        students is what the prior says; ``sd`` may then be absent.
+    priors : Priors
+        Priors, in logits; see there.
+    parameterisation : {"informed", "centred", "non-centred"}
+        How the sampler sees the effects; the posterior is the same.
+
+    Returns
+    -------
+    pymc.Model
+        ``eta_school``, ``mu_school``, ``log_nu_school``, ``nu_school``; dim ``school``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the table is not as described, `observe` not one of the two, or the parameterisation not one of the three.
+
+    Examples
+    --------
+    >>> import hbm
+    >>> table = hbm.simulate.exams(random_seed=1)[0]
+    >>> model = hbm.exams.no_pooling(table)
+    >>> [variable.name for variable in model.free_RVs]
+    ['eta_school', 'log_nu_school']
+    """
     exams = _read(table, observe)
-    raw = _raw(exams, priors)
+    raw = raw_estimates(exams, pooled_nu(exams.n, exams.mean, exams.sd, priors.nu_median))
     with pm.Model(coords=exams.coords) as model:
         eta = pm.Data("eta", priors.eta_mean)
         tau_school = pm.Data("tau_school", priors.no_pooling_sd)
@@ -93,9 +163,46 @@ def partial_pooling(
     priors: Priors = Priors(),
     parameterisation: Parameterisation = "informed",
 ) -> pm.Model:
-    """Build the model in which schools share a population, whose spread is learned."""
+    """Build the model in which schools share a population, whose spread is learned.
+
+    (mean, sd) ~ those of n students ~ Beta(mu_school, nu_school), mu_school = expit(eta_school),
+    eta_school ~ N(eta, tau_school), eta ~ N(1.1, 1), tau_school ~ HN(0.5);
+    log nu_school ~ N(log nu, tau_nu), log nu ~ N(log 10, 1), tau_nu ~ HN(0.5).
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row a school, as made by :func:`hbm.exam_table`: ``school``, ``n_students`` (1 or
+        more), ``mean`` and ``sd`` (proportions; sd with divisor n − 1, missing where n = 1).
+    observe : {"mean and sd", "mean"}
+        What of the table to learn from. The article ignores the sd, so that the spread of
+        students is what the prior says; ``sd`` may then be absent.
+    priors : Priors
+        Priors, in logits; see there.
+    parameterisation : {"informed", "centred", "non-centred"}
+        How the sampler sees the effects; the posterior is the same.
+
+    Returns
+    -------
+    pymc.Model
+        ``eta``, ``mu``, ``tau_school``, ``nu``, ``tau_nu``, ``eta_school``, ``mu_school``,
+        ``log_nu_school``, ``nu_school``; dim ``school``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the table is not as described, `observe` not one of the two, or the parameterisation not one of the three.
+
+    Examples
+    --------
+    >>> import hbm
+    >>> table = hbm.simulate.exams(random_seed=1)[0]
+    >>> model = hbm.exams.partial_pooling(table)
+    >>> [variable.name for variable in model.free_RVs]
+    ['eta', 'tau_school', 'nu', 'tau_nu', 'eta_school', 'log_nu_school']
+    """
     exams = _read(table, observe)
-    raw = _raw(exams, priors)
+    raw = raw_estimates(exams, pooled_nu(exams.n, exams.mean, exams.sd, priors.nu_median))
     with pm.Model(coords=exams.coords) as model:
         eta = pm.Normal("eta", priors.eta_mean, priors.eta_sd)
         tau_school = pm.HalfNormal("tau_school", priors.tau_school)
@@ -115,9 +222,50 @@ def nested(
     priors: Priors = Priors(),
     parameterisation: Parameterisation = "informed",
 ) -> pm.Model:
-    """Build the model in which schools vary around their authority, and authorities around a mean."""
+    """Build the model in which schools vary around their authority, and authorities around a mean.
+
+    (mean, sd) ~ those of n students ~ Beta(mu_school, nu_school), mu_school = expit(eta_school),
+    eta_school ~ N(eta_authority, tau_school), eta_authority ~ N(eta, tau_authority), eta ~ N(1.1, 1),
+    both taus ~ HN(0.5); log nu_school ~ N(log nu, tau_nu), log nu ~ N(log 10, 1),
+    tau_nu ~ HN(0.5).
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row a school, as made by :func:`hbm.exam_table`: ``school``, ``authority``,
+        ``n_students`` (1 or more), ``mean`` and ``sd`` (proportions; sd with divisor n − 1,
+        missing where n = 1). A school stands in one authority.
+    observe : {"mean and sd", "mean"}
+        What of the table to learn from. The article ignores the sd, so that the spread of
+        students is what the prior says; ``sd`` may then be absent.
+    priors : Priors
+        Priors, in logits; see there.
+    parameterisation : {"informed", "centred", "non-centred"}
+        How the sampler sees the effects; the posterior is the same.
+
+    Returns
+    -------
+    pymc.Model
+        ``eta``, ``mu``, ``tau_authority``, ``tau_school``, ``nu``, ``tau_nu``, ``eta_authority``,
+        ``mu_authority``, ``eta_school``, ``mu_school``, ``log_nu_school``, ``nu_school``;
+        dims ``authority`` and ``school``. mu_authority is the mean of the school in the authority's middle.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the table is not as described, `observe` not one of the two, or the parameterisation not one of the three.
+
+    Examples
+    --------
+    >>> import hbm
+    >>> table = hbm.simulate.exams(random_seed=1)[0]
+    >>> model = hbm.exams.nested(table)
+    >>> [variable.name for variable in model.free_RVs]
+    ['eta', 'tau_authority', 'tau_school', 'nu', 'tau_nu',
+     'eta_authority', 'eta_school', 'log_nu_school']
+    """
     exams = _read(table, observe, parent="authority")
-    raw = _raw(exams, priors)
+    raw = raw_estimates(exams, pooled_nu(exams.n, exams.mean, exams.sd, priors.nu_median))
     with pm.Model(coords=exams.coords) as model:
         eta = pm.Normal("eta", priors.eta_mean, priors.eta_sd)
         tau_authority = pm.HalfNormal("tau_authority", priors.tau_parent)
@@ -146,10 +294,6 @@ def _read(table: pd.DataFrame, observe: Observe, parent: str | None = None) -> G
         proportions=True,
         sd_needed=observe == "mean and sd",
     )
-
-
-def _raw(exams: GroupedData, priors: Priors) -> RawEstimates:
-    return raw_estimates(exams, pooled_nu(exams.n, exams.mean, exams.sd, priors.nu_median))
 
 
 def _observe(

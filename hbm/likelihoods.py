@@ -151,3 +151,428 @@ def _spread_shapes(xp: Any, mean: Any, n: Any, mu: Any, nu: Any) -> tuple[Any, A
     down = xp.maximum(1 / ratio - 1, 0.0) / h(y0)
     p = ends(mean) * (1 + up * h(mean)) / (1 + down * h(mean))
     return p, p * (1 - e(mean)) / e(mean)
+
+
+def beta_mean_logp(mean: Any, n: Any, mu: Any, nu: Any) -> Any:
+    """Return the log density of the mean of n Beta students: Beta(μN, (1−μ)N) with N = n(ν+1) − 1.
+
+    Its mean and variance are exact, as is the whole density for n = 1.
+
+    Parameters
+    ----------
+    mean : array_like or TensorVariable
+        Published mean, a proportion.
+    n : array_like or TensorVariable
+        Number of students, 1 or more.
+    mu, nu : array_like or TensorVariable
+        The students' Beta(μν, (1−μ)ν).
+
+    Returns
+    -------
+    ndarray or TensorVariable
+        Log density of the mean; −inf outside (0, 1).
+
+    Examples
+    --------
+    >>> float(beta_mean_logp(0.7, 1, 0.5, 2.0))  # a single student of the uniform distribution
+    0.0
+    """
+    mean, n, mu, nu = _operands(mean, n, mu, nu)
+    xp = _ops(mean, n, mu, nu)
+    mu, nu = xp.clip(mu, _MU, 1 - _MU), xp.clip(nu, *_NU)
+    inside = (mean > 0) & (mean < 1)
+    size = n * (nu + 1) - 1
+    return xp.where(
+        inside, _log_beta(xp, xp.where(inside, mean, 0.5), mu * size, (1 - mu) * size), -np.inf
+    )
+
+
+def beta_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, nu: Any) -> Any:
+    r"""Return the log density of the mean and the standard deviation of n Beta students.
+
+        The density is that of (ȳ, s), not of (ȳ, s²). See the head of :mod:`hbm.likelihoods` for its form.
+
+        Parameters
+        ----------
+        mean, sd : array_like or TensorVariable
+            Published mean and standard deviation (divisor n − 1), proportions. Pass rounded numbers through :func:`published` first:
+            a standard deviation of 0, or one beyond what the mean allows, has density 0.
+        n : array_like or TensorVariable
+            Number of students. Where it is 1 there is no spread: `sd` is ignored (NaN too) and the density is that of the mean.
+        mu, nu : array_like or TensorVariable
+            The students' Beta(μν, (1−μ)ν).
+
+        Returns
+        -------
+        ndarray or TensorVariable
+            Log density, −inf outside 0 < mean < 1, 0 < s² < n ȳ(1−ȳ)/(n−1).
+
+        Notes
+        -----
+    @@TABLE@@
+
+        References
+        ----------
+        Lukacs, E. (1955). A characterization of the gamma distribution. Annals of Mathematical Statistics 26, 319–324.
+
+        Examples
+        --------
+        >>> round(float(beta_summary_logp(0.66, 0.19, 24, mu=0.65, nu=5.0)), 3)
+        4.751
+        >>> float(beta_summary_logp(0.66, 0.0, 24, mu=0.65, nu=5.0))
+        -inf
+    """
+    mean, sd, n, mu, nu = _operands(mean, sd, n, mu, nu)
+    xp = _ops(mean, sd, n, mu, nu)
+    mu, nu = xp.clip(mu, _MU, 1 - _MU), xp.clip(nu, *_NU)
+    # where() alone would pass the NaN of the branch not taken into the gradient, so that branch gets harmless numbers.
+    spread = n > 1
+    classes = xp.where(spread, n, 2.0)
+    possible = (mean > 0) & (mean < 1)
+    y = xp.where(possible, mean, 0.5)
+    most = classes / (classes - 1) * y * (1 - y)
+    reached = possible & (sd > 0) & (sd**2 < most)
+    s = xp.where(spread & reached, sd, xp.sqrt(most / 2))
+    p, q = _spread_shapes(xp, y, classes, mu, nu)
+    log_spread = _log_beta(xp, s**2 / most, p, q) + xp.log(2 * s / most)
+    return beta_mean_logp(mean, n, mu, nu) + xp.where(
+        spread, xp.where(reached, log_spread, -np.inf), 0.0
+    )
+
+
+def beta_students_logp(n: Any, sum_log: Any, sum_log1m: Any, mu: Any, nu: Any) -> Any:
+    """Return the log density of n Beta students from their sufficient statistics.
+
+    It equals the sum of the students' log densities exactly: no constant is left out.
+
+    Parameters
+    ----------
+    n : array_like or TensorVariable
+        Number of students.
+    sum_log, sum_log1m : array_like or TensorVariable
+        Σ log y and Σ log(1 − y) over the students.
+    mu, nu : array_like or TensorVariable
+        The students' Beta(μν, (1−μ)ν).
+
+    Returns
+    -------
+    ndarray or TensorVariable
+        Joint log density of the n students.
+
+    Examples
+    --------
+    >>> y = np.array([0.4, 0.7, 0.9])
+    >>> logp = beta_students_logp(3, np.log(y).sum(), np.log1p(-y).sum(), 0.6, 5.0)
+    >>> round(float(logp), 6)
+    0.652622
+    """
+    n, sum_log, sum_log1m, mu, nu = _operands(n, sum_log, sum_log1m, mu, nu)
+    xp = _ops(n, sum_log, sum_log1m, mu, nu)
+    mu, nu = xp.clip(mu, _MU, 1 - _MU), xp.clip(nu, *_NU)
+    a, b = mu * nu, (1 - mu) * nu
+    norm = xp.gammaln(nu) - xp.gammaln(a) - xp.gammaln(b)
+    return n * norm + (a - 1) * sum_log + (b - 1) * sum_log1m
+
+
+def normal_students_logp(n: Any, mean: Any, sd: Any, mu: Any, sigma: Any) -> Any:
+    """Return the log density of n Normal students from their mean and standard deviation.
+
+    It equals the sum of the students' log densities exactly: no constant is left out.
+
+    Parameters
+    ----------
+    n : array_like or TensorVariable
+        Number of students.
+    mean, sd : array_like or TensorVariable
+        Their mean and standard deviation (divisor n − 1); `sd` is ignored (NaN too) where n = 1.
+    mu, sigma : array_like or TensorVariable
+        The students' N(μ, σ).
+
+    Returns
+    -------
+    ndarray or TensorVariable
+        Joint log density of the n students.
+
+    Examples
+    --------
+    >>> round(float(normal_students_logp(2, 176.0, np.sqrt(2), mu=175.0, sigma=5.0)), 6)
+    -5.136753
+    """
+    n, mean, sd, mu, sigma = _operands(n, mean, sd, mu, sigma)
+    xp = _ops(n, mean, sd, mu, sigma)
+    squares = (n - 1) * xp.where(n > 1, sd, 0.0) ** 2 + n * (mean - mu) ** 2
+    return -n * (np.log(2 * np.pi) / 2 + xp.log(sigma)) - squares / (2 * sigma**2)
+
+
+def normal_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, sigma: Any) -> Any:
+    """Return the log density of the mean and the standard deviation of n Normal students; exact.
+
+    mean ~ N(μ, σ/√n) and, independently, (n − 1)s²/σ² ~ χ²(n − 1). As a function of μ and σ it differs from
+    :func:`normal_students_logp` by a constant only, so it gives the posterior of the raw students.
+
+    Parameters
+    ----------
+    mean, sd : array_like or TensorVariable
+        Mean and standard deviation (divisor n − 1), in the data's units.
+    n : array_like or TensorVariable
+        Number of students. Where it is 1, `sd` is ignored (NaN too) and the density is that of the mean.
+    mu, sigma : array_like or TensorVariable
+        The students' N(μ, σ).
+
+    Returns
+    -------
+    ndarray or TensorVariable
+        Log density of (mean, sd); −inf where sd ≤ 0 and n > 1.
+
+    Examples
+    --------
+    >>> round(float(normal_summary_logp(176.0, np.nan, 1, mu=175.0, sigma=5.0)), 6)
+    -2.548376
+    """
+    mean, sd, n, mu, sigma = _operands(mean, sd, n, mu, sigma)
+    xp = _ops(mean, sd, n, mu, sigma)
+    spread = n > 1
+    half = xp.where(spread, n - 1, 1.0) / 2
+    reached = sd > 0
+    s = xp.where(spread & reached, sd, 1.0)
+    log_mean = xp.log(n / (2 * np.pi)) / 2 - xp.log(sigma) - n * (mean - mu) ** 2 / (2 * sigma**2)
+    log_sd = np.log(2) + half * xp.log(half) - xp.gammaln(half)
+    log_sd = (
+        log_sd + (2 * half - 1) * xp.log(s) - 2 * half * xp.log(sigma) - half * (s / sigma) ** 2
+    )
+    return log_mean + xp.where(spread, xp.where(reached, log_sd, -np.inf), 0.0)
+
+
+def published(
+    mean: ArrayLike, sd: ArrayLike, n: ArrayLike, unit: float = 0.001
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return rounded means and standard deviations as numbers that Beta students can have.
+
+    A table rounds to a unit. A mean it prints as 0 or 1, or a standard deviation it prints as 0, is then taken half a unit inside; a
+    standard deviation that rounding took beyond what the mean allows, √(n ȳ(1−ȳ)/(n−1)), just below that. Other values are kept.
+
+    Parameters
+    ----------
+    mean, sd : array_like
+        Published means and standard deviations, proportions. `sd` may be NaN where n = 1.
+    n : array_like
+        Numbers of students.
+    unit : float
+        One unit of the last digit: 0.001 for a percentage with one decimal.
+
+    Returns
+    -------
+    mean, sd : ndarray
+        The same values, inside the support of :func:`beta_summary_logp`. Where n = 1, `sd` is 0, a placeholder that is not used.
+
+    Examples
+    --------
+    >>> mean, sd = published([0.71, 1.0, 0.64], [0.0, 0.0, np.nan], [2, 3, 1])
+    >>> mean.round(4), sd.round(4)
+    (array([0.71  , 0.9995, 0.64  ]), array([0.0005, 0.0005, 0.    ]))
+    """
+    mean, sd, n = (np.asarray(x, dtype=float) for x in (mean, sd, n))
+    mean = np.clip(mean, unit / 2, 1 - unit / 2)
+    most = np.sqrt(mean * (1 - mean) * n / np.maximum(n - 1, 1))
+    sd = np.minimum(np.maximum(sd, unit / 2), 0.999 * most)
+    return mean, np.where(n > 1, sd, 0.0)
+
+
+def beta_summary(
+    name: str,
+    mu: Any,
+    nu: Any,
+    n: ArrayLike,
+    observed: tuple[ArrayLike, ArrayLike] | None = None,
+    dims: str | Sequence[str] | None = None,
+) -> Variable:
+    """Add the mean and the standard deviation of n Beta students to the current model.
+
+    Parameters
+    ----------
+    name : str
+        Name of the variable.
+    mu, nu : TensorVariable
+        The students' Beta(μν, (1−μ)ν), one per group.
+    n : array_like of int
+        Number of students of each group, constant. Where it is 1 the mean alone counts.
+    observed : tuple of array_like, optional
+        (mean, sd), proportions; see :func:`published` for rounded ones. NaN is allowed for an sd where n = 1.
+    dims : str or sequence of str, optional
+        Dims of the groups; a last dim ``statistic`` with the coords ``mean`` and ``sd`` is added.
+
+    Returns
+    -------
+    TensorVariable
+        Shape (..., 2): mean and sd. Its log-likelihood is one value per group; its predictive draws summarise students simulated one by one.
+        Where n = 1 the sd is 0 in the data and in the draws.
+
+    Raises
+    ------
+    ValueError
+        If an observed pair has density 0.
+
+    Examples
+    --------
+    >>> with pm.Model(coords={"school": ["0009", "0012"]}) as model:
+    ...     mu = pm.Beta("mu_school", 3, 1, dims="school")
+    ...     exam = beta_summary(
+    ...         "exam", mu, 5.0, n=[24, 3], observed=([0.66, 0.81], [0.19, 0.08]), dims="school"
+    ...     )
+    >>> model.named_vars_to_dims["exam"]
+    ('school', 'statistic')
+    """
+    return _summary(name, (mu, nu), n, observed, dims, beta_summary_logp, _draw_beta)
+
+
+def normal_summary(
+    name: str,
+    mu: Any,
+    sigma: Any,
+    n: ArrayLike,
+    observed: tuple[ArrayLike, ArrayLike] | None = None,
+    dims: str | Sequence[str] | None = None,
+) -> Variable:
+    """Add the mean and the standard deviation of n Normal students to the current model.
+
+    Parameters and result are those of :func:`beta_summary`, with N(μ, σ) students; `sigma` may be shared by all groups.
+
+    Examples
+    --------
+    >>> with pm.Model(coords={"country": ["A", "B"]}) as model:
+    ...     mu = pm.Normal("mu_country", 176, 10, dims="country")
+    ...     height = normal_summary(
+    ...         "height", mu, 7.0, n=[20, 1], observed=([178, 171], [6.5, np.nan]), dims="country"
+    ...     )
+    >>> model.compile_logp(vars=[height], sum=False)({"mu_country": [178.0, 171.0]})[0].shape
+    (2,)
+    """
+    return _summary(name, (mu, sigma), n, observed, dims, normal_summary_logp, _draw_normal)
+
+
+def beta_mean(
+    name: str,
+    mu: Any,
+    nu: Any,
+    n: ArrayLike,
+    observed: ArrayLike | None = None,
+    dims: str | Sequence[str] | None = None,
+) -> Variable:
+    """Add the mean alone of n Beta students to the current model.
+
+    Parameters are those of :func:`beta_summary`, with `observed` the means. The mean says next to nothing about ν: give it a prior that means it.
+
+    Returns
+    -------
+    TensorVariable
+        One mean per group.
+
+    Examples
+    --------
+    >>> with pm.Model():
+    ...     exam = beta_mean("exam", 0.7, 5.0, n=[24, 3], observed=[0.66, 0.81])
+    >>> pm.logp(exam, [0.66, 0.81]).eval().round(3)
+    array([1.767, 0.759])
+    """
+    n = np.asarray(n, dtype=float)
+    if observed is not None:
+        observed = np.asarray(observed, dtype=float)
+        _check_support(name, beta_mean_logp(observed, n, 0.5, 2.0), observed)
+
+    def logp(value: Any, n: Any, mu: Any, nu: Any) -> Any:
+        return beta_mean_logp(value, n, mu, nu)
+
+    def random(n: Any, mu: Any, nu: Any, rng: Any = None, size: Any = None) -> np.ndarray:
+        return _simulate_summary(_draw_beta, n, mu, nu, rng, size)[..., 0]
+
+    return pm.CustomDist(
+        name,
+        n,
+        mu,
+        nu,
+        logp=logp,
+        random=random,
+        signature="(),(),()->()",
+        observed=observed,
+        dims=dims,
+    )
+
+
+def _summary(
+    name: str,
+    parameters: tuple[Any, Any],
+    n: ArrayLike,
+    observed: tuple[ArrayLike, ArrayLike] | None,
+    dims: str | Sequence[str] | None,
+    density: Callable[..., Any],
+    draw: Callable[..., np.ndarray],
+) -> Variable:
+    """Make the observed variable (..., statistic) out of a density of (mean, sd) and a way to draw students."""
+    n = np.asarray(n, dtype=float)
+    if observed is not None:
+        mean, sd = (np.asarray(x, dtype=float) for x in observed)
+        # PyMC would take the NaN of a class of one for a missing value and impute it.
+        sd = np.where(n > 1, sd, 0.0)
+        _check_support(name, density(mean, sd, n, 0.5, 1.0), mean, sd)
+        observed = np.stack([mean, sd], axis=-1)
+    if dims is not None:
+        dims = (dims, "statistic") if isinstance(dims, str) else (*dims, "statistic")
+        pm.modelcontext(None).add_coord("statistic", ["mean", "sd"])
+
+    def logp(value: Any, n: Any, first: Any, second: Any) -> Any:
+        return density(value[..., 0], value[..., 1], n, first, second)
+
+    def random(n: Any, first: Any, second: Any, rng: Any = None, size: Any = None) -> np.ndarray:
+        return _simulate_summary(draw, n, first, second, rng, size)
+
+    return pm.CustomDist(
+        name,
+        n,
+        *parameters,
+        logp=logp,
+        random=random,
+        signature="(),(),()->(2)",
+        observed=observed,
+        dims=dims,
+    )
+
+
+def _check_support(name: str, log_density: np.ndarray, *values: np.ndarray) -> None:
+    """Refuse observed values that no parameter could have produced."""
+    bad = np.flatnonzero(~np.isfinite(log_density))
+    if bad.size:
+        shown = [tuple(float(np.ravel(v)[i]) for v in values) for i in bad[:5]]
+        raise ValueError(
+            f"{name}: {bad.size} observed values are impossible, at positions {bad[:5].tolist()}: {shown}. Means of scores lie inside (0, 1) "
+            "and standard deviations above 0 and below sqrt(n mean (1 - mean) / (n - 1)); hbm.likelihoods.published mends rounded ones."
+        )
+
+
+def _draw_beta(rng: np.random.Generator, mu: np.ndarray, nu: np.ndarray) -> np.ndarray:
+    mu, nu = np.clip(mu, _MU, 1 - _MU), np.clip(nu, *_NU)
+    return rng.beta(mu * nu, (1 - mu) * nu)
+
+
+def _draw_normal(rng: np.random.Generator, mu: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    return rng.normal(mu, sigma)
+
+
+def _simulate_summary(
+    draw: Callable[..., np.ndarray], n: Any, first: Any, second: Any, rng: Any, size: Any
+) -> np.ndarray:
+    """Simulate n students one by one for every element and return their (mean, sd), in blocks of bounded memory."""
+    shape = np.broadcast_shapes(*(np.shape(x) for x in (n, first, second)))
+    if size is not None:
+        shape = np.broadcast_shapes(shape, tuple(size))
+    n, first, second = (np.broadcast_to(x, shape).ravel() for x in (n, first, second))
+    n = n.astype(int)
+    summary = np.zeros((n.size, 2))
+    block = np.cumsum(n) // _STUDENTS_AT_ONCE
+    for members in np.split(np.arange(n.size), np.flatnonzero(np.diff(block)) + 1):
+        m = n[members]
+        start = np.concatenate([[0], np.cumsum(m)[:-1]])
+        students = draw(rng, np.repeat(first[members], m), np.repeat(second[members], m))
+        mean = np.add.reduceat(students, start) / m
+        squares = np.add.reduceat((students - np.repeat(mean, m)) ** 2, start)
+        summary[members] = np.stack([mean, np.sqrt(squares / np.maximum(m - 1, 1))], axis=-1)
+    return summary.reshape(*shape, 2)

@@ -193,14 +193,14 @@ def group_effect(
     """
     check_parameterisation(parameterisation)
     raw = pm.Data(f"{name}_raw", np.stack([estimate, standard_error]), dims=("raw", dims))
-    transform = {
-        "informed": informed(raw[0], raw[1]),
-        "non-centred": informed(0.0, np.inf),
-        "centred": None,
+    coordinates = {
+        "informed": {"transform": informed(raw[0], raw[1])},
+        "non-centred": {"transform": informed(0.0, np.inf)},
+        "centred": {},
     }[parameterisation]
     # The shape is taken from the data so that they belong to the variable's graph: PyMC looks for
     # the inputs of a transform there.
-    return pm.Normal(name, mean, sd, shape=raw.shape[1:], dims=dims, transform=transform)
+    return pm.Normal(name, mean, sd, shape=raw.shape[1:], dims=dims, **coordinates)
 
 
 def parent_estimates(

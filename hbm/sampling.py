@@ -5,6 +5,7 @@ when the draws should not be trusted. Results are trees of datasets with PyMC's 
 """
 
 import warnings
+from contextlib import contextmanager
 from typing import Literal
 
 import numpy as np
@@ -147,7 +148,7 @@ def sample_prior_predictive(
             "improper (it has no finite integral), so there is nothing to draw from. "
             "Use a model with a proper prior"
         )
-    with model:
+    with model, _quiet_object_mode():
         return pm.sample_prior_predictive(draws, random_seed=random_seed)
 
 
@@ -191,11 +192,19 @@ def sample_posterior_predictive(
     >>> fit = hbm.sample_posterior_predictive(model, fit)  # doctest: +SKIP
     """
     check_fit(model, fit)
-    with model:
+    with model, _quiet_object_mode():
         predictive = pm.sample_posterior_predictive(
             fit, random_seed=random_seed, progressbar=progressbar
         )
     return fit.assign(posterior_predictive=predictive["posterior_predictive"])
+
+
+@contextmanager
+def _quiet_object_mode():
+    """Leave out numba's note that a random variable is drawn by NumPy: it costs nothing here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Numba will use object mode")
+        yield
 
 
 def check_fit(model: pm.Model, fit: xr.DataTree) -> None:

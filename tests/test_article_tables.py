@@ -46,11 +46,9 @@ def compare_with_article(posterior, key):
     assert len(rows) > 4
     missed = []
     for name, row in rows.items():
-        draws = draws_of(posterior, name).to_numpy()
-        mean, sd = draws.mean(), draws.std()
-        error = 4 * np.hypot(
-            azs.array_stats.mcse(draws, method="mean"), row["sd"] / np.sqrt(row["ess_bulk"])
-        )
+        draws = draws_of(posterior, name)
+        mean, sd, mcse = float(draws.mean()), float(draws.std()), float(azs.mcse(draws))
+        error = 4 * np.hypot(mcse, row["sd"] / np.sqrt(row["ess_bulk"]))
         if abs(mean - row["mean"]) > error or abs(sd / row["sd"] - 1) > 0.1:
             missed.append((name, mean, row["mean"], error, sd, row["sd"]))
     columns = ["row", "mean", "article's mean", "allowed", "sd", "article's sd"]

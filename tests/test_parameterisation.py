@@ -1,0 +1,123 @@
+"""One model, three coordinate systems: the density is the same up to the Jacobian."""
+
+import numpy as np
+import pymc as pm
+import pytensor
+import pytensor.tensor as pt
+import pytest
+
+import hbm
+from hbm.parameterisation import group_effect, informed, parent_estimates
+
+RAW = np.array([[0.3, -0.2, 1.4], [0.1, 2.0, np.inf]])
+
+
+def effects(parameterisation):
+    with pm.Model(coords={"school": ["a", "b", "c"]}) as model:
+        eta = pm.Normal("eta", 0, 1)
+        tau = pm.HalfNormal("tau", 1)
+        group_effect(
+            "eta_school",
+            eta,
+            tau,
+            dims="school",
+            estimate=RAW[0],
+            standard_error=RAW[1],
+            parameterisation=parameterisation,
+        )
+    return model
+
+
+def test_backward_undoes_forward_and_the_jacobian_is_its_derivative():
+    rng = np.random.default_rng(1)
+    transform = informed(RAW[0], RAW[1])
+    z, m, tau = pt.vector("z"), pt.scalar("m"), pt.scalar("tau")
+    effect = transform.backward(z, None, None, m, tau)
+    again = transform.forward(effect, None, None, m, tau)
+    derivative = pytensor.gradient.grad(effect.sum(), z)
+    run = pytensor.function(
+        [z, m, tau], [again, pt.log(derivative), transform.log_jac_det(z, None, None, m, tau)]
+    )
+    for tau_value in (1e-4, 0.3, 1e3):
+        point = rng.normal(size=3)
+        back, log_derivative, log_jacobian = run(point, 0.4, tau_value)
+        np.testing.assert_allclose(back, point, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(log_jacobian, log_derivative, rtol=1e-12, atol=1e-12)
+
+
+def test_informed_is_the_gaussian_posterior():
+    """c and 1/√p are the posterior mean and sd of a Normal effect with a Normal estimate."""
+    transform = informed([2.0], [0.5])
+    centre = transform.backward(pt.as_tensor([0.0]), None, None, 1.0, 1.5).eval()
+    step = transform.backward(pt.as_tensor([1.0]), None, None, 1.0, 1.5).eval() - centre
+    precision = 1 / 0.5**2 + 1 / 1.5**2
+    np.testing.assert_allclose(centre, (2.0 / 0.5**2 + 1.0 / 1.5**2) / precision)
+    np.testing.assert_allclose(step, precision**-0.5)
+
+
+def test_no_information_is_the_non_centred_form():
+    transform = informed([5.0], [np.inf])
+    np.testing.assert_array_equal(
+        transform.backward(pt.as_tensor([0.7]), None, None, 1.0, 1.5).eval(), [1.0 + 0.7 * 1.5]
+    )
+
+
+@pytest.mark.parametrize("parameterisation", ["informed", "non-centred"])
+def test_density_differs_from_the_centred_one_by_the_jacobian(parameterisation):
+    rng = np.random.default_rng(2)
+    centred, other = effects("centred"), effects(parameterisation)
+    logp = centred.compile_logp()
+    other_logp = other.compile_logp()
+    standard_error = RAW[1] if parameterisation == "informed" else np.full(3, np.inf)
+    estimate = RAW[0] if parameterisation == "informed" else np.zeros(3)
+    for _ in range(5):
+        eta, log_tau, z = rng.normal(), rng.normal(), rng.normal(size=3)
+        precision = 1 / standard_error**2 + np.exp(-2 * log_tau)
+        effect = eta + (estimate - eta) / standard_error**2 / precision + z / np.sqrt(precision)
+        expected = logp({"eta": eta, "tau_log__": log_tau, "eta_school": effect})
+        found = other_logp({"eta": eta, "tau_log__": log_tau, "eta_school_informed__": z})
+        np.testing.assert_allclose(found, expected - 0.5 * np.log(precision).sum(), rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "standard_error", "message"),
+    [
+        ([0.0, 1.0], [1.0, 0.0], r"must be positive; those at \[1\] are \[0.0\]"),
+        ([0.0, 1.0], [-1.0, 1.0], r"must be positive; those at \[0\] are \[-1.0\]"),
+        ([np.nan, 1.0], [1.0, 1.0], r"estimates must be finite; those at \[0\]"),
+    ],
+)
+def test_informed_refuses_what_is_no_estimate(estimate, standard_error, message):
+    with pytest.raises(ValueError, match=message):
+        hbm.informed(estimate, standard_error)
+
+
+def test_an_unknown_parameterisation_names_the_three():
+    with pytest.raises(ValueError, match="one of 'informed', 'centred', 'non-centred', got 'nc'"):
+        effects("nc")
+
+
+def test_parents_of_known_effects_by_the_method_of_moments():
+    """With many children the between-children variance and the parents' errors are found."""
+    rng = np.random.default_rng(3)
+    n_parents, per_parent, tau = 200, 30, 0.5
+    truth = rng.normal(0, 1, n_parents)
+    parent = np.repeat(np.arange(n_parents), per_parent)
+    se = rng.uniform(0.1, 1.0, parent.size)
+    estimate = rng.normal(rng.normal(truth[parent], tau), se)
+    found, error = parent_estimates(estimate, se, parent, n_parents)
+    z = (found - truth) / error
+    # Mean and variance of 200 standard Normals, within four standard errors.
+    assert abs(z.mean()) < 4 / np.sqrt(n_parents)
+    assert abs(z.var() - 1) < 4 * np.sqrt(2 / n_parents)
+    expected = 1 / np.sqrt(np.bincount(parent, 1 / (se**2 + tau**2)))
+    np.testing.assert_allclose(error, expected, rtol=0.05)
+
+
+def test_a_parent_without_information_has_an_infinite_error():
+    estimate, error = parent_estimates(
+        np.array([1.0, 0.0]), np.array([0.5, np.inf]), np.array([0, 1]), 2
+    )
+    assert estimate[0] == 1.0
+    assert np.isfinite(error[0])
+    assert np.isinf(error[1])
