@@ -50,7 +50,7 @@ _EXAM_COLUMNS = ["school", "school_name", "authority", "authority_name", "n_stud
 
 # The real workbook unpacks to 25 MB and has 5,233 rows of 61 columns. Anything past these limits
 # is another file, or one made to exhaust memory.
-_MAX_BYTES = 128 * 1024**2
+_MAX_BYTES = 64 * 1024**2
 _MAX_ROWS = 100_000
 _MAX_COLUMNS = 1_000
 _MAX_BLANK_ROWS = 10_000
@@ -496,9 +496,10 @@ def _find_columns(where: str, header: tuple) -> tuple[list[int], list[int]]:
             for position, cell in enumerate(header)
             if cell is not None and position not in found.values()
         ]
+        more = f" and {len(missing) - 3} more columns" if len(missing) > 3 else ""
         raise ValueError(
-            f"{where}, lacks {len(missing)} columns, such as {_quoted(missing[:3])}"
-            f"{_hint(missing[0], others)} Headers without a use: {_quoted(others[:8]) or 'none'}"
+            f"{where}, lacks {_quoted(missing[:3])}{more}{_hint(missing[0], others)} "
+            f"Headers without a use: {_quoted(others[:8]) or 'none'}"
         )
     return years, [found[field] for field in wanted]
 

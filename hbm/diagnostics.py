@@ -148,7 +148,8 @@ def diagnose(fit: xr.DataTree) -> Diagnosis:
             "passes": bool(passes),
         }
 
-    value, worst = _extreme(azs.rhat(posterior), "max")
+    with np.errstate(invalid="ignore"):  # 0 / 0 for a quantity that does not vary
+        value, worst = _extreme(azs.rhat(posterior), "max")
     checks = [row("R-hat", value, f"at most {R_HAT}", worst, value <= R_HAT)]
     least = ESS_PER_CHAIN * n_chains
     for kind in ("bulk", "tail"):
@@ -166,7 +167,8 @@ def diagnose(fit: xr.DataTree) -> Diagnosis:
             most = int(MAX_TREE_DEPTH_SHARE * stats[name].size)
             checks.append(row("tree depth", n, f"at most {most} cut off", "", n <= most))
     if "energy" in stats:
-        value, worst = _extreme(azs.bfmi(stats).rename({"energy": "chain "}), "min")
+        by_chain = azs.bfmi(stats)["energy"].to_numpy()
+        value, worst = by_chain.min(), f"chain {by_chain.argmin()}"
         checks.append(row("E-BFMI", value, f"above {BFMI}", worst, value > BFMI))
 
     checks = pd.DataFrame(checks)

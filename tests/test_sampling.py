@@ -1,0 +1,122 @@
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+import pytest
+import xarray as xr
+
+import hbm
+
+SETTINGS = {"draws": 50, "tune": 100, "chains": 2, "progressbar": False}
+
+
+@pytest.fixture(scope="module")
+def heights_model():
+    return hbm.article.heights(hbm.load_dataset("heights"))
+
+
+def draws_of(model, n=20, seed=1):
+    """Draw from the prior and call it a posterior: enough where only names and labels count."""
+    prior = hbm.sample_prior_predictive(model, draws=n, random_seed=seed)
+    return xr.DataTree.from_dict({"posterior": prior["prior"].to_dataset()})
+
+
+def test_import_is_light():
+    """Importing hbm imports neither the plotting stack nor the sampler."""
+    code = (
+        "import sys, hbm; "
+        "print([m for m in ('arviz', 'arviz_stats', 'nutpie', 'matplotlib') if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_prior_predictive_has_prior_and_data(heights_model):
+    prior = hbm.sample_prior_predictive(heights_model, draws=10, random_seed=1)
+    assert prior["prior_predictive"]["height"].sizes == {"chain": 1, "draw": 10, "person": 80}
+    again = hbm.sample_prior_predictive(heights_model, draws=10, random_seed=1)
+    xr.testing.assert_equal(
+        prior["prior_predictive"].to_dataset(), again["prior_predictive"].to_dataset()
+    )
+
+
+def test_an_improper_prior_has_no_prior_predictive():
+    model = hbm.article.scores_nested(hbm.load_dataset("nested_scores"))
+    with pytest.raises(ValueError, match="the prior of nu_school is flat, which is improper"):
+        hbm.sample_prior_predictive(model)
+
+
+def test_posterior_predictive_adds_a_group_and_leaves_the_fit_alone(heights_model):
+    fit = draws_of(heights_model)
+    before = fit.copy(deep=True)
+    with_predictive = hbm.sample_posterior_predictive(
+        heights_model, fit, random_seed=1, progressbar=False
+    )
+    assert with_predictive["posterior_predictive"]["height"].sizes["person"] == 80
+    assert "posterior_predictive" not in fit.children
+    xr.testing.assert_identical(fit, before)
+
+
+def test_a_fit_of_another_model_or_other_groups_is_refused(heights_model):
+    scores = hbm.article.scores_no_pooling(hbm.load_dataset("scores"))
+    with pytest.raises(ValueError, match="no draws of mu_school, nu_school; it has: alpha_bar"):
+        hbm.sample_posterior_predictive(scores, draws_of(heights_model))
+    table = hbm.load_dataset("heights")
+    table["country"] = table["country"].replace({"4": "5"})
+    with pytest.raises(ValueError, match="the labels of 'country' differ"):
+        hbm.sample_posterior_predictive(hbm.article.heights(table), draws_of(heights_model))
+    with pytest.raises(ValueError, match="no group 'posterior'"):
+        hbm.sample_posterior_predictive(heights_model, xr.DataTree())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"draws": 0}, "draws must be at least 4, got 0"),
+        ({"chains": 0}, "chains must be at least 1, got 0"),
+        ({"tune": -1}, "tune must be at least 0, got -1"),
+        ({"target_accept": 1.0}, "target_accept must lie between 0 and 1, got 1.0"),
+        ({"nuts_sampler": "stan"}, "nuts_sampler must be 'nutpie' or 'pymc', got 'stan'"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(heights_model, settings, message):
+    with pytest.raises(ValueError, match=message):
+        hbm.sample(heights_model, **settings)
+
+
+def test_unknown_settings_are_refused(heights_model):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'draw'"):
+        hbm.sample(heights_model, draw=10)
+
+
+@pytest.mark.slow
+# PyMC's first guess of the scales overflows while it tunes.
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+@pytest.mark.parametrize("sampler", ["nutpie", "pymc"])
+def test_same_seed_same_draws(heights_model, sampler):
+    settings = {**SETTINGS, "draws": 1000, "nuts_sampler": sampler}
+    first, second, other = (
+        hbm.sample(heights_model, random_seed=seed, **settings) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(
+        first["posterior"]["mu_country"], second["posterior"]["mu_country"]
+    )
+    assert not np.array_equal(first["posterior"]["mu_country"], other["posterior"]["mu_country"])
+
+
+@pytest.mark.slow
+def test_a_funnel_is_warned_of():
+    with pm.Model(coords={"school": list("abcdefgh")}) as funnel:
+        log_tau = pm.Normal("log_tau", 0, 3)
+        pm.Normal("effect", 0, pm.math.exp(log_tau), dims="school")
+    with pytest.warns(hbm.ConvergenceWarning, match="should not be used as they are"):
+        hbm.sample(funnel, random_seed=1, **{**SETTINGS, "draws": 300})
+
+
+def test_tables_are_not_changed():
+    table = hbm.load_dataset("nested_scores")
+    before = table.copy(deep=True)
+    hbm.article.scores_nested(table)
+    pd.testing.assert_frame_equal(table, before)
