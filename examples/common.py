@@ -38,21 +38,21 @@ def say(options: argparse.Namespace, *lines: object) -> None:
         print(*lines, sep="\n")
 
 
-def verdict(name: str, fit) -> str:
-    """Say in one line how sampling went."""
-    value = hbm.diagnose(fit).checks.set_index("check")["value"]
-    return (
-        f"{name}: R-hat at most {value['R-hat']:.3f}, ESS at least {value['bulk ESS']:.0f} (bulk) "
-        f"and {value['tail ESS']:.0f} (tail), {value['divergences']:.0f} divergences"
-    )
-
-
-def posterior_table(fit, variables: list[str], n_rows: int | None = None) -> str:
-    """Return ArviZ's summary of the posterior, or its first rows, as text."""
+def summary(fit, variables: list[str]):
+    """Return ArviZ's summary of some variables, with the article's 5 % and 95 % quantiles."""
     import arviz as az
 
-    table = az.summary(fit, var_names=variables, ci_kind="eti", ci_prob=0.9).head(n_rows)
-    return table.drop(columns=["mcse_mean", "mcse_sd"]).to_string()
+    table = az.summary(fit, var_names=variables, ci_kind="eti", ci_prob=0.9)
+    return table.drop(columns=["mcse_mean", "mcse_sd"])
+
+
+def verdict(name: str, fit, table) -> str:
+    """Say in one line how sampling went; `hbm.sample` has checked every other quantity too."""
+    return (
+        f"{name}: R-hat at most {table['r_hat'].max():.3f}, ESS at least "
+        f"{table['ess_bulk'].min():.0f} (bulk) and {table['ess_tail'].min():.0f} (tail) in "
+        f"{len(table)} quantities, {int(fit['sample_stats/diverging'].sum())} divergences"
+    )
 
 
 def save(ax, options: argparse.Namespace, name: str, title: str | None = None) -> None:

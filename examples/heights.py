@@ -61,9 +61,9 @@ def look_at_the_prior(options, model):
 # %%
 def sample(options, model):
     fit = hbm.sample(model, **common.sampling(options), target_accept=0.8)
-    print(common.verdict("heights", fit))
-    variables = ["mu_country", "sigma", "sigma_country", "alpha_bar"]
-    common.say(options, common.posterior_table(fit, variables), "")
+    table = common.summary(fit, ["mu_country", "sigma", "sigma_country", "alpha_bar"])
+    print(common.verdict("heights", fit, table))
+    common.say(options, table.to_string(), "")
     return fit
 
 

@@ -50,7 +50,7 @@ def one_school(options):
     prior = hbm.sample_prior_predictive(
         hbm.article.score_prior_predictive(n_students=100), draws=4000, random_seed=options.seed
     )["prior"]
-    ax = hbm.plot_density(prior["s_sim"].isel(student=0), name="score", unit="%")
+    ax = hbm.plot_density(prior["s_sim"].isel(student=0), name="Score", unit="%")
     common.save(ax, options, "prior_scores", "Score of a student under the prior; shaded: 95 %")
     ax = hbm.plot_density(prior["nu"], bounds=(0, np.inf))
     common.save(ax, options, "prior_nu", "nu under the prior; shaded: 95 %")
@@ -58,8 +58,9 @@ def one_school(options):
     common.save(ax, options, "prior_classes", "100 classes of 100 students under the prior")
 
     fit = hbm.sample(hbm.article.single_school(students), **common.sampling(options))
-    print(common.verdict("single school", fit))
-    common.say(options, common.posterior_table(fit, ["mu", "nu"]), "")
+    table = common.summary(fit, ["mu", "nu"])
+    print(common.verdict("single school", fit, table))
+    common.say(options, table.to_string(), "")
     for name, truth, settings in (("mu", mu, {"unit": "%"}), ("nu", nu, {"bounds": (0, np.inf)})):
         ax = hbm.plot_density(fit[f"posterior/{name}"], truth=truth, **settings)
         common.save(ax, options, f"posterior_{name}")
@@ -77,6 +78,7 @@ def look_at_five_schools(options):
     students = hbm.load_dataset("scores")
     truth = hbm.load_truth("scores")
     ax = hbm.plot_betas(pd.DataFrame({"mu": [0.75], "nu": [50]}), points=[truth["mean"]])
+    ax.set_xlabel("Mean score of a school")
     common.save(ax, options, "school_means", "Means of five schools on the population's density")
     densities = pd.DataFrame({"school": truth["school"], "mu": truth["mean"], "nu": 30})
     common.save(hbm.plot_betas(densities), options, "school_densities", "Where students come from")
@@ -102,8 +104,9 @@ def five_schools(options):
     no_pooling = hbm.sample(
         hbm.article.scores_no_pooling(students), **common.sampling(options), target_accept=0.8
     )
-    print(common.verdict("no pooling", no_pooling))
-    common.say(options, common.posterior_table(no_pooling, ["mu_school", "nu_school"]), "")
+    table = common.summary(no_pooling, ["mu_school", "nu_school"])
+    print(common.verdict("no pooling", no_pooling, table))
+    common.say(options, table.to_string(), "")
     alone = hbm.estimates(no_pooling, "mu_school")
     ax = hbm.plot_estimates(
         alone, others={"true mean": truth, "empirical mean": empirical}, unit="%"
@@ -115,9 +118,10 @@ def five_schools(options):
     ax = hbm.plot_predictive(prior["prior_predictive/score"], unit="%")
     common.save(ax, options, "prior_predictive", "100 sets of five schools under the prior")
     fit = hbm.sample(model, **common.sampling(options), target_accept=0.95)
-    print(common.verdict("partial pooling", fit))
     variables = ["mu_school", "nu_school", "alpha_bar", "beta_bar", "nu_bar", "sigma_nu"]
-    common.say(options, common.posterior_table(fit, variables), "")
+    table = common.summary(fit, variables)
+    print(common.verdict("partial pooling", fit, table))
+    common.say(options, table.to_string(), "")
     fit = hbm.sample_posterior_predictive(model, fit, random_seed=options.seed, progressbar=False)
     ax = hbm.plot_predictive(
         fit["posterior_predictive/score"], observed=students["score"], unit="%"
@@ -149,10 +153,12 @@ def look_at_districts(options):
     ax = hbm.plot_betas(
         pd.DataFrame({"mu": [0.75], "nu": [30]}), points=[districts["district_mean"]]
     )
+    ax.set_xlabel("Mean score of a district")
     common.save(ax, options, "district_means", "Means of three districts on their density")
     densities = districts[["district"]].assign(mu=districts["district_mean"], nu=40)
     schools = [truth.loc[truth["district"] == d, "school_mean"] for d in districts["district"]]
     ax = hbm.plot_betas(densities, points=schools)
+    ax.set_xlabel("Mean score of a school")
     common.save(
         ax, options, "district_schools", "Means of schools on the density of their district"
     )
@@ -174,9 +180,10 @@ def nine_schools(options):
     except ValueError as refusal:
         common.say(options, f"No prior predictive: {refusal}.", "")
     fit = hbm.sample(model, **common.sampling(options), target_accept=0.95)
-    print(common.verdict("nested", fit))
     variables = ["mu_district", "mu_school", "alpha_bar", "beta_bar", "nu_bar", "sigma_nu"]
-    common.say(options, common.posterior_table(fit, variables), "")
+    table = common.summary(fit, variables)
+    print(common.verdict("nested", fit, table))
+    common.say(options, table.to_string(), "")
     fit = hbm.sample_posterior_predictive(model, fit, random_seed=options.seed, progressbar=False)
     ax = hbm.plot_predictive(
         fit["posterior_predictive/score"], observed=students["score"], unit="%"

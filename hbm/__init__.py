@@ -1,6 +1,6 @@
 """hbm: hierarchical Bayesian models of grouped results, on PyMC."""
 
-from hbm import article, simulate
+from hbm import article, exams, heights, scores, simulate
 from hbm.data import exam_table, load_dataset, load_truth, read_diploma
 from hbm.diagnostics import ConvergenceWarning, Diagnosis, diagnose
 from hbm.parameterisation import informed
@@ -14,6 +14,8 @@ __all__ = [
     "diagnose",
     "estimates",
     "exam_table",
+    "exams",
+    "heights",
     "informed",
     "load_dataset",
     "load_truth",
@@ -21,5 +23,6 @@ __all__ = [
     "sample",
     "sample_posterior_predictive",
     "sample_prior_predictive",
+    "scores",
     "simulate",
 ]

@@ -309,7 +309,7 @@ def load_dataset(name: str) -> pd.DataFrame:
     >>> import hbm
     >>> heights = hbm.load_dataset("heights")
     >>> heights.groupby("country")["height"].mean().round(1).to_dict()
-    {'1': 185.1, '2': 194.8, '3': 184.4, '4': 176.7}
+    {'1': 185.1, '2': 194.8, '3': 185.4, '4': 176.9}
     """
     table, _ = _dataset_files(name)
     if name == "diploma":
@@ -382,8 +382,8 @@ def _quoted(names) -> str:
     return ", ".join(repr(name) for name in names)
 
 
-def _hint(word, names: list[str]) -> str:
-    nearest = get_close_matches(str(word), names, n=1)
+def _hint(word, names: list) -> str:
+    nearest = get_close_matches(str(word), [str(name) for name in names], n=1)
     return f"; did you mean {nearest[0]!r}?" if nearest else "."
 
 
@@ -617,7 +617,8 @@ def _results(cells: _Cells, schools: pd.DataFrame, years: list[int]) -> tuple[pd
     results = schools.iloc[row_of].reset_index(drop=True)
     results["year"] = np.array(years)[year_of]
     results["n_students"] = numbers[:, 0].astype(int)
-    results[measures[1:]] = numbers[:, 1:] / 100
+    # Rounded because 70.4 / 100 is 0.7040000000000001.
+    results[measures[1:]] = (numbers[:, 1:] / 100).round(12)
     order = np.lexsort((row_of, results["year"], pd.factorize(results["course"])[0]))
     results = results.loc[order, _RESULT_COLUMNS].reset_index(drop=True)
     return results, int((~published).sum())

@@ -33,7 +33,7 @@ from hbm.beta_groups import (
     school_effect,
     school_nu,
 )
-from hbm.likelihoods import beta_mean, beta_summary
+from hbm.likelihoods import beta_mean, beta_summary, published
 from hbm.parameterisation import Parameterisation, check_parameterisation
 from hbm.tables import GroupedData, read_summaries
 
@@ -299,10 +299,11 @@ def _read(table: pd.DataFrame, observe: Observe, parent: str | None = None) -> G
 def _observe(
     mu_school: TensorVariable, nu_school: TensorVariable, exams: GroupedData, observe: Observe
 ) -> None:
-    n = pm.Data("n_students", exams.n, dims="school")
-    mean = pm.Data("mean", exams.mean, dims="school")
-    sd = pm.Data("sd", np.nan_to_num(exams.sd), dims="school")
+    pm.Data("n_students", exams.n, dims="school")
+    pm.Data("mean", exams.mean, dims="school")
+    pm.Data("sd", np.nan_to_num(exams.sd), dims="school")
+    mean, sd = published(exams.mean, exams.sd, exams.n)
     if observe == "mean":
-        beta_mean("exam_mean", mu_school, nu_school, n, mean, dims="school")
+        beta_mean("exam_mean", mu_school, nu_school, exams.n, mean, dims="school")
     else:
-        beta_summary("exam", mu_school, nu_school, n, mean, sd, dims="school")
+        beta_summary("exam", mu_school, nu_school, exams.n, (mean, sd), dims="school")

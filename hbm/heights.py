@@ -22,8 +22,9 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
-from hbm.likelihoods import normal_students, normal_summary
+from hbm.likelihoods import normal_summary
 from hbm.parameterisation import Parameterisation, check_parameterisation, group_effect
+from hbm.students import normal_students
 from hbm.tables import GroupedData, read_individuals, read_summaries
 
 __all__ = ["Priors", "complete_pooling", "no_pooling", "partial_pooling"]
@@ -234,10 +235,14 @@ def _country_effect(mu, tau_country, people, parameterisation) -> TensorVariable
 
 def _observe(mu_country: TensorVariable, people: GroupedData, priors: Priors) -> None:
     sigma = pm.HalfNormal("sigma", priors.sigma)
-    n = pm.Data("n_people", people.n, dims="country")
-    mean = pm.Data("mean", people.mean, dims="country")
-    sd = pm.Data("sd", np.nan_to_num(people.sd), dims="country")
+    pm.Data("n_people", people.n, dims="country")
+    pm.Data("mean", people.mean, dims="country")
+    pm.Data("sd", np.nan_to_num(people.sd), dims="country")
     if people.value is None:
-        normal_summary("summary", mu_country, sigma, n, mean, sd, dims="country")
+        normal_summary(
+            "summary", mu_country, sigma, people.n, (people.mean, people.sd), dims="country"
+        )
     else:
-        normal_students("height", mu_country, sigma, n, mean, sd, people, dims="person")
+        normal_students(
+            "height", mu_country, sigma, people.index, observed=people.value, dims="person"
+        )

@@ -27,6 +27,7 @@ from typing import Literal, get_args
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
+from numpy.typing import ArrayLike
 from pymc.logprob.transforms import Transform
 from pytensor.tensor import TensorLike, TensorVariable
 
@@ -80,7 +81,7 @@ class Informed(Transform):
         return pt.zeros_like(value) - 0.5 * pt.log(precision)
 
 
-def informed(estimate: TensorLike, standard_error: TensorLike) -> Informed:
+def informed(estimate: ArrayLike, standard_error: ArrayLike) -> Informed:
     """Make a data-informed parameterisation of a group effect.
 
     Use it as the ``transform`` of a ``pm.Normal`` in any PyMC model. The posterior does not change;
@@ -88,9 +89,9 @@ def informed(estimate: TensorLike, standard_error: TensorLike) -> Informed:
 
     Parameters
     ----------
-    estimate : array_like, shape of the variable
+    estimate : array_like of float, shape of the variable
         Each group's own estimate of the effect, on the scale of the variable, from the raw data.
-    standard_error : array_like, shape of the variable
+    standard_error : array_like of float, shape of the variable
         Its standard error, positive; ``inf`` for a group without information, which gives the
         non-centred form. Approximate values do: they only shape the coordinates.
 
@@ -120,8 +121,6 @@ def informed(estimate: TensorLike, standard_error: TensorLike) -> Informed:
     >>> [variable.name for variable in model.value_vars]
     ['mu', 'tau_log__', 'theta_informed__']
     """
-    if isinstance(estimate, TensorVariable) or isinstance(standard_error, TensorVariable):
-        return Informed(estimate, 1 / pt.as_tensor(standard_error) ** 2)
     estimate = np.asarray(estimate, dtype=float)
     standard_error = np.asarray(standard_error, dtype=float)
     if not (standard_error > 0).all():
@@ -192,15 +191,13 @@ def group_effect(
     [eta_school_informed__]
     """
     check_parameterisation(parameterisation)
-    raw = pm.Data(f"{name}_raw", np.stack([estimate, standard_error]), dims=("raw", dims))
+    pm.Data(f"{name}_raw", np.stack([estimate, standard_error]), dims=("raw", dims))
     coordinates = {
-        "informed": {"transform": informed(raw[0], raw[1])},
+        "informed": {"transform": informed(estimate, standard_error)},
         "non-centred": {"transform": informed(0.0, np.inf)},
         "centred": {},
     }[parameterisation]
-    # The shape is taken from the data so that they belong to the variable's graph: PyMC looks for
-    # the inputs of a transform there.
-    return pm.Normal(name, mean, sd, shape=raw.shape[1:], dims=dims, **coordinates)
+    return pm.Normal(name, mean, sd, dims=dims, **coordinates)
 
 
 def parent_estimates(

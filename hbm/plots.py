@@ -14,6 +14,7 @@ axis of percentages, or a unit such as ``"cm"``, which is added to the axis labe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,8 +50,9 @@ _COLOURS = (_BLUE, _VERMILLION, _GREEN, _ORANGE, _PURPLE, _SKY, _BLACK)
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (3, 1)))
 _MARKERS = ("D", "s", "^", "v", "P", "X")
 _GREY, _PALE = "#6E6E6E", "#DDDDDD"
-_TEXT = 10  # points
-_SMALLEST, _LARGEST = 5, 110  # areas in square points of points sized by a count
+_TEXT, _LETTER = 10, 6  # points: size of text, width of a letter
+_MANY = 40  # groups, above which marks get small and room for labels is short
+_SMALLEST, _LARGEST = 8, 110  # square points; areas of points sized by a count
 
 
 def plot_densities(
@@ -110,17 +112,17 @@ def plot_densities(
     ax = _axes(ax, grid="both")
     for i, label in enumerate(groups.labels):
         values = numbers[groups.index == i]
-        _draw_density(ax, values, low, high, label=label, lw=2, **styles[i])
+        _draw_density(ax, values, low, high, label=label, **styles[i])
         if truth is not None:
             # Among many groups nobody can tell whose line it is: short lines show where they are.
-            ax.axvline(truth[i], ymax=1 if few else 0.05, lw=1, **styles[i])
-    _finish_density(ax, _name(value), unit)
+            ax.axvline(truth[i], ymax=1 if few else 0.05, **{**styles[i], "lw": 1})
+    _finish_density(ax, _name(value), unit, low, high)
     _title(
         ax,
         f"{_name(value)} by {by}" + ("; vertical lines: true means" if truth is not None else ""),
     )
     if few:
-        _legend(ax, title=_name(by))
+        _legend(ax, ax.get_legend_handles_labels()[0], title=_name(by))
     return ax
 
 
@@ -175,7 +177,7 @@ def plot_density(
     if truth is not None:
         ax.axvline(truth, color=_BLACK, linestyle="--", lw=1.5)
         title += "; dashed: true value"
-    _finish_density(ax, name, unit, whole=False)
+    _finish_density(ax, name, unit)
     _title(ax, title)
     return ax
 
@@ -249,7 +251,7 @@ def plot_betas(
     grid = np.linspace(0, 1, 401)[1:-1]
     ax = _axes(ax, grid="both")
     for i, label in enumerate(labels):
-        ax.plot(grid, beta.pdf(grid, a[i], b[i]), label=label, lw=2, **styles[i])
+        ax.plot(grid, beta.pdf(grid, a[i], b[i]), label=label, **styles[i])
         if points is not None:
             values = _finite(np.ravel(points[i]), f"points[{i}]", 0, 1)
             ax.plot(
@@ -257,15 +259,17 @@ def plot_betas(
                 beta.pdf(values, a[i], b[i]),
                 linestyle="none",
                 marker="o",
-                ms=6,
+                ms=6 if len(parameters) <= len(_COLOURS) else 3,
                 mec="white",
+                mew=0.5,
                 color=styles[i]["color"],
                 zorder=3,
             )
-    _finish_density(ax, "Score", "%")
+    _finish_density(ax, "Score", "%", 0, 1)
     _title(ax, "Beta density" if len(parameters) == 1 else "Beta densities")
     if len(parameters) <= len(_COLOURS) and (named or len(parameters) > 1):
-        _legend(ax, title=_name(str(parameters.columns[0])) if named else None)
+        title = _name(str(parameters.columns[0])) if named else None
+        _legend(ax, ax.get_legend_handles_labels()[0], title=title)
     return ax
 
 
@@ -298,7 +302,7 @@ def plot_estimates(
     Returns
     -------
     matplotlib.axes.Axes
-        Group i is at x = i. Up to 40 groups are named under the axis.
+        Group i is at x = i. Groups are named under the axis if the names fit.
 
     Raises
     ------
@@ -321,7 +325,7 @@ def plot_estimates(
     ax = _axes(ax, grid="y")
     handles = [_draw_intervals(ax, x, estimates)]
     # Beside the estimate where there is room, on it where there is none.
-    step, size = (0.16, 6) if n <= 40 else (0.0, 3)
+    step, size = (0.16, 6) if n <= _MANY else (0.0, 3)
     for i, (what, values) in enumerate((others or {}).items()):
         handles += ax.plot(
             x + step * (i + 1),
@@ -331,7 +335,7 @@ def plot_estimates(
             ms=size,
             color=_COLOURS[1 + i % (len(_COLOURS) - 1)],
             label=what,
-            zorder=4,
+            zorder=4 if n <= _MANY else 2,
         )
     for i, (what, value) in enumerate((reference or {}).items()):
         style = {"color": (_BLACK, _GREY, _PURPLE)[i % 3], "lw": 1.5, "linestyle": "--"}
@@ -341,7 +345,7 @@ def plot_estimates(
     _name_groups(ax, labels, name)
     _quantity(ax.yaxis, "Mean", unit)
     _title(ax, f"{_count(n, name)}: estimates with {_interval(estimates)}s")
-    _legend(ax, handles=handles)
+    _legend(ax, handles)
     return ax
 
 
@@ -413,7 +417,7 @@ def plot_predictive(
         values = _finite(np.ravel(observed), "observed", low, high)
         _draw_density(ax, values, low, high, color=_VERMILLION, lw=2.5)
         title = f"{n_curves} simulated data sets (blue) and the observed one (thick)"
-    _finish_density(ax, name, unit)
+    _finish_density(ax, _name(name), unit, low, high)
     _title(ax, title)
     return ax
 
@@ -491,8 +495,8 @@ def plot_students(
     Returns
     -------
     matplotlib.axes.Axes
-        Students are points; schools differ in colour, districts in marker, and stand between
-        vertical lines; a short line is the mean of a school.
+        Students are points; schools differ in colour and districts in marker, up to 40 schools,
+        and districts stand between vertical lines; a short line is the mean of a school.
 
     Raises
     ------
@@ -513,53 +517,41 @@ def plot_students(
     if district is None:
         schools = group(table, school)
         parent = np.zeros(len(schools.labels), dtype=int)
-        districts = [None]
     else:
-        schools, parents, parent = nest(table, school, district)
-        districts = list(parents.labels)
+        schools, districts, parent = nest(table, school, district)
+    order = np.lexsort((schools.index, parent[schools.index]))
+    numbers, school_of, district_of = (
+        numbers[order],
+        schools.index[order],
+        parent[schools.index][order],
+    )
+    many = len(schools.labels) > _MANY
+    blocks = _runs(school_of)
     ax = _axes(ax, grid="y", size=(8, 4.5))
-    centres, labels, start = [], [], 0
-    for d, name in enumerate(districts):
-        begin = start
-        for s in np.flatnonzero(parent == d):
-            scores = numbers[schools.index == s]
-            x = np.arange(start, start + scores.size)
-            ax.plot(
-                x,
-                scores,
-                linestyle="none",
-                marker=("o", *_MARKERS)[d % (1 + len(_MARKERS))],
-                ms=5 if len(table) <= 500 else 2.5,
-                mec="none",
-                alpha=0.8,
-                color=_COLOURS[len(centres) % len(_COLOURS)],
-            )
-            ax.hlines(scores.mean(), start - 0.4, start + scores.size - 0.6, color=_BLACK, lw=1.5)
-            centres.append(start + (scores.size - 1) / 2)
-            labels.append(schools.labels[s])
-            start += scores.size
-        if begin:
-            ax.axvline(begin - 0.5, color=_GREY, lw=1)
-        if name is not None and len(districts) <= 8:
-            middle = (begin + start - 1) / 2
-            ax.annotate(
-                f"{district} {name}",
-                (middle, 1.0),
-                (0, 2),
-                xycoords=("data", "axes fraction"),
-                textcoords="offset points",
-                ha="center",
-                va="bottom",
-                fontsize=_TEXT,
-                color=_GREY,
-            )
-    ax.set_xlim(-1, start)
-    _name_groups(ax, labels, school, at=centres)
+    for i, (start, stop) in enumerate(blocks):
+        ax.plot(
+            np.arange(start, stop),
+            numbers[start:stop],
+            linestyle="none",
+            marker=("o", *_MARKERS)[district_of[start] % (1 + len(_MARKERS))],
+            ms=5 if len(numbers) <= 500 else 2.5,
+            mec="none",
+            alpha=0.3 if many else 0.8,
+            color=_SKY if many else _COLOURS[i % len(_COLOURS)],
+            rasterized=len(numbers) > 5000,  # as vectors they would make a huge SVG
+        )
+        ax.hlines(numbers[start:stop].mean(), start - 0.5, stop - 0.5, color=_BLACK, lw=1.5)
+    ax.set_xlim(-1, len(numbers))
+    middle = [(start + stop - 1) / 2 for start, stop in blocks]
+    _name_groups(ax, [schools.labels[school_of[start]] for start, _ in blocks], school, at=middle)
     _quantity(ax.yaxis, _name(value), unit)
-    title = f"{len(table):,} students in {_count(len(labels), school)}"
+    title, pad = f"{len(table):,} students in {_count(len(blocks), school)}", 8
     if district is not None:
-        title += f" in {_count(len(districts), district)}"
-    _title(ax, title, pad=20 if district is not None else 8)
+        title += f" in {_count(len(districts.labels), district)}"
+        names = [f"{district} {label}" for label in districts.labels]
+        if _name_blocks(ax, _runs(district_of), names):
+            pad = 20
+    _title(ax, title, pad=pad)
     return ax
 
 
@@ -612,7 +604,7 @@ def plot_exam_table(
     colours, handles = np.full(n, _BLUE), []
     if colour_by is not None:
         colours, handles = _largest_groups(ordered, colour_by)
-    sizes = np.full(n, 36.0 if n <= 40 else 14.0)
+    sizes = np.full(n, 36.0 if n <= _MANY else 14.0)
     if sized:
         sizes, size_handles = _sizes(ordered, "n_students", "student")
         handles += size_handles
@@ -633,7 +625,7 @@ def plot_exam_table(
     _name_groups(ax, list(ordered["school"].astype(str)), "school")
     _quantity(ax.yaxis, "Mean score", "%")
     _title(ax, f"{_count(n, 'school')} by mean score; bars: ± 1 sd of the students")
-    _legend(ax, handles=handles, loc="lower right")
+    _legend(ax, handles, inside=n > _MANY)
     return ax
 
 
@@ -687,13 +679,14 @@ def plot_authorities(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     sums = sums.sort_values("mean", kind="stable")
     rank = pd.Series(np.arange(len(sums)), index=sums.index)
     ax = _axes(ax, grid="y")
-    ax.scatter(rank.loc[authorities.index], table["mean"], s=9, c=_SKY, alpha=0.7, linewidths=0)
+    pale = {"s": 20 if len(sums) <= _MANY else 9, "c": _SKY, "alpha": 0.7, "linewidths": 0}
+    ax.scatter(rank.loc[authorities.index], table["mean"], **pale)
     sizes, handles = _sizes(sums, "schools", "school")
     ax.scatter(rank, sums["mean"], s=sizes, c=_BLUE, edgecolors="white", linewidths=0.4, zorder=3)
     _name_groups(ax, [authorities.labels[i] for i in sums.index], "authority")
     _quantity(ax.yaxis, "Mean score", "%")
     _title(ax, f"{_count(len(sums), 'authority')} by mean score; pale: their schools")
-    _legend(ax, handles=handles, loc="lower right")
+    _legend(ax, handles, inside=len(sums) > _MANY)
     return ax
 
 
@@ -752,7 +745,9 @@ def plot_caterpillar(
     ax = _axes(ax, grid="y")
     bars = _draw_intervals(ax, x, estimates.iloc[order])
     sizes, size_handles = _sizes(by_label, "n_students", "student", hollow=True)
-    ax.scatter(x, by_label["mean"], s=sizes, facecolors="none", edgecolors=_VERMILLION, zorder=4)
+    ax.scatter(
+        x, by_label["mean"], s=sizes, facecolors="none", edgecolors=_VERMILLION, lw=0.9, zorder=4
+    )
     lines = [
         ax.axhline(value, color=_BLACK, linestyle="--", lw=1.5, zorder=1, label=what)
         for what, value in (reference or {}).items()
@@ -760,7 +755,7 @@ def plot_caterpillar(
     _name_groups(ax, list(by_label.index), name)
     _quantity(ax.yaxis, "Mean score", "%")
     _title(ax, f"{_count(len(x), name)} by observed mean, with the model's {_interval(estimates)}s")
-    _legend(ax, handles=[bars, *size_handles, *lines], loc="lower right")
+    _legend(ax, [bars, *size_handles, *lines], inside=len(x) > _MANY)
     return ax
 
 
@@ -896,7 +891,7 @@ def _draw_intervals(ax: Axes, x: np.ndarray, estimates: pd.DataFrame):
         estimates["mean"],
         yerr=[estimates["mean"] - estimates["lower"], estimates["upper"] - estimates["mean"]],
         fmt="o",
-        ms=7 if n <= 40 else 3 if n <= 200 else 2,
+        ms=7 if n <= _MANY else 3 if n <= 200 else 2,
         color=_BLUE,
         ecolor=_BLUE,
         elinewidth=_bar_width(n),
@@ -907,8 +902,7 @@ def _draw_intervals(ax: Axes, x: np.ndarray, estimates: pd.DataFrame):
 
 def _segments(ax: Axes, values: np.ndarray, *, color, lw, linestyle, label: str):
     """Draw each run of equal values as one horizontal line under its groups."""
-    ends = np.flatnonzero(np.diff(values)) + 1
-    starts, stops = np.r_[0, ends], np.r_[ends, len(values)]
+    starts, stops = np.array(_runs(values)).T
     return ax.hlines(
         values[starts],
         starts - 0.5,
@@ -921,6 +915,12 @@ def _segments(ax: Axes, values: np.ndarray, *, color, lw, linestyle, label: str)
     )
 
 
+def _runs(values: np.ndarray) -> list[tuple[int, int]]:
+    """Return where each run of equal values starts and stops."""
+    ends = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
+    return list(pairwise(ends))
+
+
 def _sizes(
     table: pd.DataFrame, column: str, what: str, *, hollow: bool = False
 ) -> tuple[np.ndarray, list]:
@@ -928,7 +928,8 @@ def _sizes(
     from matplotlib.lines import Line2D
 
     count = require_numbers(table, column, allowed="counts, 1 or more", ok=lambda n: n >= 1)
-    scale = _LARGEST / count.max()
+    largest = _LARGEST if len(count) <= 200 else _LARGEST / 2
+    scale = largest / count.max()
     marks = sorted({_round_down(count.max()), _round_down(max(count.min(), count.max() / 8))})
     look = {"mfc": "none", "mec": _VERMILLION} if hollow else {"mfc": _GREY, "mec": "none"}
     handles = [
@@ -949,9 +950,9 @@ def _sizes(
 def _styles(n: int) -> list[dict]:
     """Return how to draw n lines: colour and dashes each, or all alike and pale if n is large."""
     if n > len(_COLOURS):
-        return [{"color": _BLUE, "alpha": 0.35}] * n
+        return [{"color": _BLUE, "alpha": max(0.08, 0.5 - n / 200), "lw": 1.2}] * n
     return [
-        {"color": colour, "linestyle": dashes}
+        {"color": colour, "linestyle": dashes, "lw": 2}
         for colour, dashes in zip(_COLOURS[:n], _DASHES[:n], strict=True)
     ]
 
@@ -1008,12 +1009,13 @@ def _quantity(axis, label: str, unit: str = "") -> None:
     axis.set_label_text(label + suffix, fontsize=_TEXT + 1, color=_BLACK)
 
 
-def _finish_density(ax: Axes, name: str, unit: str, *, whole: bool = True) -> None:
-    _quantity(ax.xaxis, name, unit)
+def _finish_density(ax: Axes, label: str, unit: str, low=-np.inf, high=np.inf) -> None:
+    """Label a picture of densities; show the whole of a bounded range."""
+    _quantity(ax.xaxis, label, unit)
     _quantity(ax.yaxis, "Density")
     ax.set_ylim(bottom=0)
-    if unit == "%" and whole:
-        ax.set_xlim(0, 1)
+    if np.isfinite([low, high]).all():
+        ax.set_xlim(low, high)
 
 
 def _name_groups(ax: Axes, labels: list[str], name: str, at: Sequence[float] | None = None) -> None:
@@ -1022,9 +1024,9 @@ def _name_groups(ax: Axes, labels: list[str], name: str, at: Sequence[float] | N
         at = np.arange(len(labels))
         margin = max(0.6, 0.02 * len(labels))
         ax.set_xlim(-margin, len(labels) - 1 + margin)
-    width = ax.get_position().width * ax.get_figure().get_size_inches()[0] * 72
-    room, longest = width / len(labels), max(map(len, labels))
-    level, upright = room >= 0.6 * _TEXT * (longest + 1), room >= 1.3 * _TEXT and longest <= 24
+    room = _points(ax, np.diff(at).min()) if len(labels) > 1 else np.inf
+    longest = max(map(len, labels))
+    level, upright = room >= _LETTER * (longest + 1), room >= 1.3 * _TEXT and longest <= 24
     if level or upright:
         ax.set_xticks(at, labels, rotation=0 if level else 90)
         _quantity(ax.xaxis, _name(name))
@@ -1033,28 +1035,54 @@ def _name_groups(ax: Axes, labels: list[str], name: str, at: Sequence[float] | N
         _quantity(ax.xaxis, _count(len(labels), name))
 
 
-def _legend(ax: Axes, *, handles: list | None = None, loc: str | None = None, title=None) -> None:
-    """Put the legend beside the picture, or inside at `loc` where the data leave room."""
-    handles = ax.get_legend_handles_labels()[0] if handles is None else handles
-    if not handles:
-        return
-    place = {"loc": loc} if loc else {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
-    ax.legend(
-        handles=handles,
-        title=title,
-        labelcolor=_BLACK,
-        facecolor="white",
-        frameon=loc is not None,
-        framealpha=0.9,
-        edgecolor=_PALE,
-        fontsize=_TEXT - 1,
-        title_fontsize=_TEXT - 1,
-        **place,
-    )
+def _name_blocks(ax: Axes, blocks: list[tuple[int, int]], names: list[str]) -> bool:
+    """Part blocks of the x-axis by lines and name them above, both if that fits."""
+    if len(blocks) <= _MANY:
+        for start, _ in blocks[1:]:
+            ax.axvline(start - 0.5, color=_GREY, lw=1)
+    named = list(zip(blocks, names, strict=True))
+    if any(_points(ax, stop - start) < _LETTER * len(name) for (start, stop), name in named):
+        return False
+    for (start, stop), name in named:
+        ax.annotate(
+            name,
+            ((start + stop - 1) / 2, 1.0),
+            (0, 2),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            ha="center",
+            fontsize=_TEXT,
+            color=_GREY,
+        )
+    return True
+
+
+def _points(ax: Axes, x: float) -> float:
+    """Return how many points wide a piece of the x-axis will be, beside a legend."""
+    left, right = ax.get_xlim()
+    inches = 0.75 * ax.get_position().width * ax.get_figure().get_size_inches()[0]
+    return 72 * inches * x / (right - left)
+
+
+def _legend(ax: Axes, handles: list, *, title: str | None = None, inside: bool = False) -> None:
+    """Put a legend beside the picture or, below many ascending values, inside it."""
+    if handles:
+        place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "frameon": False}
+        if inside:
+            place = {"loc": "lower right", "framealpha": 0.9, "edgecolor": _PALE}
+        ax.legend(
+            handles=handles,
+            title=title,
+            fontsize=_TEXT - 1,
+            title_fontsize=_TEXT - 1,
+            labelcolor=_BLACK,
+            facecolor="white",
+            **place,
+        )
 
 
 def _bar_width(n: int) -> float:
-    return 2.0 if n <= 40 else 1.0 if n <= 200 else 0.6
+    return 2.0 if n <= _MANY else 1.0 if n <= 200 else 0.6
 
 
 def _interval(estimates: pd.DataFrame) -> str:

@@ -25,7 +25,7 @@ def sample(
     tune: int | None = None,
     chains: int = 4,
     cores: int | None = None,
-    target_accept: float = 0.8,
+    target_accept: float = 0.9,
     random_seed: int | None = None,
     progressbar: bool = True,
     nuts_sampler: Literal["nutpie", "pymc"] = "nutpie",
@@ -44,7 +44,7 @@ def sample(
         Chains, whatever the machine; two or more are needed to see whether they agree.
     cores : int, optional
         Chains run at the same time; as many as the machine has, up to 4, by default.
-    target_accept : float, default 0.8
+    target_accept : float, default 0.9
         Mean acceptance aimed at while tuning; nearer 1 makes smaller steps.
     random_seed : int, optional
         The same seed gives the same draws, on the same machine with the same versions and a compile

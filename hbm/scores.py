@@ -30,8 +30,8 @@ from hbm.beta_groups import (
     school_effect,
     school_nu,
 )
-from hbm.likelihoods import beta_students
 from hbm.parameterisation import Parameterisation, check_parameterisation
+from hbm.students import beta_students
 from hbm.tables import GroupedData, read_individuals
 
 __all__ = ["Priors", "complete_pooling", "nested", "no_pooling", "partial_pooling"]
@@ -272,4 +272,6 @@ def _observe(mu_school: TensorVariable, nu_school: TensorVariable, scores: Group
     pm.Data("n_students", scores.n, dims="school")
     pm.Data("mean", scores.mean, dims="school")
     pm.Data("sd", np.nan_to_num(scores.sd), dims="school")
-    beta_students("score", mu_school, nu_school, scores.index, scores.value, dims="student")
+    beta_students(
+        "score", mu_school, nu_school, scores.index, observed=scores.value, dims="student"
+    )

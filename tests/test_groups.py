@@ -27,15 +27,15 @@ def test_labels_of_any_type_become_text(values, labels):
 def test_parents_are_joined_by_label_not_by_row():
     table = pd.DataFrame({"school": ["b", "a", "c", "a"], "district": ["y", "x", "y", "x"]})
     schools, districts, parent = nest(table, "school", "district")
-    found = {
-        s: districts.labels[p] for s, p in zip(schools.labels, parent, strict=True)
-    }
+    found = {s: districts.labels[p] for s, p in zip(schools.labels, parent, strict=True)}
     assert found == {"a": "x", "b": "y", "c": "y"}
 
 
 def test_a_school_in_two_districts_is_named():
     table = pd.DataFrame({"school": ["a", "a", "b"], "district": ["x", "y", "x"]})
-    with pytest.raises(ValueError, match="each school must stand in one district, but 'a' in 'x' and 'y'"):
+    with pytest.raises(
+        ValueError, match="each school must stand in one district, but 'a' in 'x' and 'y'"
+    ):
         nest(table, "school", "district")
 
 

@@ -1,0 +1,278 @@
+"""What every model to use has in common, and what tells them apart; nothing is sampled here."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from models import MODELS, build, model_function, table_for
+from scipy import stats
+from scipy.special import expit
+
+import hbm
+
+GROUP = {"heights": "country", "scores": "school", "exams": "school"}
+PARENT = {"scores": "district", "exams": "authority"}
+
+
+def group_of(name):
+    return GROUP[name.split(".")[0]]
+
+
+def evaluate(model, outputs, point):
+    """Evaluate graphs of a model at a point, without compiling anything."""
+    return model.compile_fn(outputs, mode="FAST_COMPILE", on_unused_input="ignore")(point)
+
+
+def random_point(model, seed):
+    """Return a random point in a model's own coordinates."""
+    rng = np.random.default_rng(seed)
+    return {
+        name: value + 0.5 * rng.normal(size=np.shape(value))
+        for name, value in model.initial_point().items()
+    }
+
+
+def natural_values(model, point):
+    """Return free variables and deterministics at a point, by name."""
+    names = [v.name for v in model.unobserved_value_vars]
+    return dict(zip(names, evaluate(model, model.unobserved_value_vars, point), strict=True))
+
+
+def same_point(model, other, point):
+    """Express another model's point in this model's coordinates: they differ in group effects only."""
+    natural = natural_values(other, point)
+    return {
+        model.rvs_to_values[rv].name: point.get(model.rvs_to_values[rv].name, natural[rv.name])
+        for rv in model.free_RVs
+    }
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_contract(name):
+    model = build(name)
+    group = group_of(name)
+    table = table_for(name)
+    labels = tuple(dict.fromkeys(table[group]))
+    assert model.coords[group] == labels
+    assert model.named_vars_to_dims[f"mu_{group}"] == (group,)
+    size = "n_people" if group == "country" else "n_students"
+    held = {v.name for v in model.data_vars}
+    assert {size, "mean", "sd"} <= held
+    learned = {v.name for v in model.unobserved_RVs}
+    assert f"tau_{group}" in held | learned
+    assert ("mu" in learned) == (not name.endswith("no_pooling"))
+    if name.endswith("nested"):
+        parent = PARENT[name.split(".")[0]]
+        index = model[f"{parent}_of_{group}"].get_value()
+        first = table.drop_duplicates(group)
+        assert [model.coords[parent][i] for i in index] == list(first[parent])
+        assert {f"mu_{parent}", f"eta_{parent}", f"tau_{parent}"} <= learned
+    if "value" not in table and "score" in table:
+        by_group = table.groupby(group, sort=False)["score"]
+        np.testing.assert_allclose(model["mean"].get_value(), by_group.mean())
+        np.testing.assert_allclose(model["sd"].get_value(), by_group.std())
+
+
+@pytest.mark.parametrize("name", [n for n in MODELS if "complete" not in n])
+@pytest.mark.parametrize("parameterisation", ["centred", "non-centred"])
+def test_all_parameterisations_are_one_density(name, parameterisation):
+    informed, other = build(name), build(name, parameterisation=parameterisation)
+    for seed in (1, 2):
+        point = random_point(informed, seed)
+        if parameterisation == "centred":
+            there = same_point(other, informed, point)
+        else:
+            # Both have coordinates of their own: meet at a centred point.
+            centred = build(name, parameterisation="centred")
+            there = random_point(other, seed)
+            point = same_point(centred, other, there)
+            informed = centred
+        expected = evaluate(informed, informed.logp(jacobian=False), point)
+        found = evaluate(other, other.logp(jacobian=False), there)
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_scores_density_is_that_of_the_students_one_by_one():
+    table = table_for("scores.nested")
+    model = build("scores.nested")
+    point = random_point(model, 3)
+    values = natural_values(model, point)
+    index = pd.factorize(table["school"])[0]
+    mu, nu = values["mu_school"][index], values["nu_school"][index]
+    expected = stats.beta.logpdf(table["score"], mu * nu, (1 - mu) * nu).sum()
+    found = evaluate(model, model.logp(vars=model["score"], jacobian=False), point)
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+
+
+def test_heights_density_is_that_of_the_people_one_by_one():
+    table = table_for("heights.partial_pooling")
+    model = build("heights.partial_pooling")
+    point = random_point(model, 3)
+    values = natural_values(model, point)
+    mu = values["mu_country"][pd.factorize(table["country"])[0]]
+    expected = stats.norm.logpdf(table["height"], mu, values["sigma"]).sum()
+    found = evaluate(model, model.logp(vars=model["height"], jacobian=False), point)
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+
+
+def test_published_heights_have_the_density_of_the_people_up_to_a_constant():
+    people = table_for("heights")
+    by_country = people.groupby("country", sort=False)["height"]
+    table = by_country.agg(n_people="size", mean="mean", sd="std").reset_index()
+    raw = hbm.heights.partial_pooling(people)
+    published = hbm.heights.partial_pooling(table)
+    differences = [
+        evaluate(raw, raw.logp(jacobian=False), point)
+        - evaluate(published, published.logp(jacobian=False), point)
+        for point in (random_point(raw, seed) for seed in range(4))
+    ]
+    np.testing.assert_allclose(differences, differences[0], rtol=1e-9)
+
+
+def test_nested_priors_read_like_the_equations():
+    """Density of the effects against the Normal densities written out with scipy."""
+    model = build("exams.nested")
+    point = random_point(model, 4)
+    v = natural_values(model, point)
+    index = model["authority_of_school"].get_value()
+    expected = {
+        "eta": stats.norm.logpdf(v["eta"], 1.1, 1),
+        "tau_authority": stats.halfnorm.logpdf(v["tau_authority"], scale=0.5),
+        "tau_school": stats.halfnorm.logpdf(v["tau_school"], scale=0.5),
+        "nu": stats.lognorm.logpdf(v["nu"], 1, scale=10),
+        "tau_nu": stats.halfnorm.logpdf(v["tau_nu"], scale=0.5),
+        "eta_authority": stats.norm.logpdf(v["eta_authority"], v["eta"], v["tau_authority"]).sum(),
+        "eta_school": stats.norm.logpdf(
+            v["eta_school"], v["eta_authority"][index], v["tau_school"]
+        ).sum(),
+        "log_nu_school": stats.norm.logpdf(v["log_nu_school"], np.log(v["nu"]), v["tau_nu"]).sum(),
+    }
+    for name, value in expected.items():
+        found = evaluate(model, model.logp(vars=model[name], jacobian=False), point)
+        np.testing.assert_allclose(found, value, rtol=1e-10, err_msg=name)
+    np.testing.assert_allclose(v["mu"], expit(v["eta"]))
+    np.testing.assert_allclose(v["mu_school"], expit(v["eta_school"]))
+    np.testing.assert_allclose(v["mu_authority"], expit(v["eta_authority"]))
+    np.testing.assert_allclose(v["nu_school"], np.exp(v["log_nu_school"]))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_tables_are_not_changed(name):
+    table = table_for(name)
+    before = table.copy(deep=True)
+    model_function(name)(table)
+    pd.testing.assert_frame_equal(table, before)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_an_unknown_parameterisation_is_refused_by_all(name):
+    with pytest.raises(ValueError, match="one of 'informed', 'centred', 'non-centred'"):
+        build(name, parameterisation="centered")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_unknown_keywords_are_refused(name):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'prior'"):
+        build(name, prior=1)
+
+
+@pytest.mark.parametrize("module", [hbm.heights, hbm.scores, hbm.exams])
+def test_priors_are_documented_and_frozen(module):
+    fields = [field.name for field in dataclasses.fields(module.Priors)]
+    for field in fields:
+        assert field in module.Priors.__doc__
+    with pytest.raises(dataclasses.FrozenInstanceError, match="cannot assign"):
+        setattr(module.Priors(), fields[0], 1)
+
+
+def test_priors_reach_the_model():
+    model = build("exams.nested", priors=hbm.exams.Priors(tau_parent=0.1))
+    tau = natural_values(model, model.initial_point())["tau_authority"]
+    found = evaluate(
+        model, model.logp(vars=model["tau_authority"], jacobian=False), model.initial_point()
+    )
+    np.testing.assert_allclose(found, stats.halfnorm.logpdf(tau, scale=0.1))
+
+
+def exam_row(**changes):
+    row = {"school": "a", "authority": "x", "n_students": 12, "mean": 0.64, "sd": 0.18}
+    return pd.DataFrame([row | changes, {**row, "school": "b"}])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mean": 63.9}, r"proportions in \[0, 1\] \(divide percentages by 100\); 'a' has 63.9"),
+        ({"mean": np.nan}, "column 'mean' must hold .* 'a' has nan"),
+        ({"sd": 18.0}, "no proportions have these standard deviations: 'a' has sd 18"),
+        ({"sd": -0.1}, "standard deviations, 0 or more.* 'a' has -0.1"),
+        ({"sd": np.nan}, "missing only where there is one individual; 'a' has nan"),
+        ({"n_students": 0}, "whole numbers, 1 or more; 'a' has 0"),
+        ({"n_students": 2.5}, "whole numbers, 1 or more; 'a' has 2.5"),
+        ({"n_students": np.inf}, "whole numbers, 1 or more; 'a' has inf"),
+        ({"school": "b"}, "each school must have one row; 'b' has 2"),
+        ({"authority": None}, "column 'authority' has no label in 1 rows: 0"),
+    ],
+)
+def test_a_wrong_exam_table_names_the_school(changes, message):
+    with pytest.raises(ValueError, match=message):
+        hbm.exams.nested(exam_row(**changes))
+
+
+def test_text_where_numbers_belong_is_a_type_error():
+    with pytest.raises(TypeError, match="column 'mean' must hold proportions .* it holds str"):
+        hbm.exams.nested(exam_row().astype({"mean": str}))
+
+
+def test_scores_of_zero_or_one_name_the_mend():
+    table = pd.DataFrame({"school": ["a", "a", "b"], "score": [0.5, 1.0, 0.2]})
+    with pytest.raises(ValueError, match=r"0.5\) / n with n students; row 1 has 1"):
+        hbm.scores.partial_pooling(table)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        exam_row(n_students=1, sd=np.nan),
+        exam_row(sd=0.0),
+        exam_row(mean=1.0, sd=0.0),
+        exam_row(mean=0.0, sd=0.0),
+        exam_row(n_students=2, mean=0.5, sd=0.7071),
+    ],
+    ids=["one student", "no spread", "mean one", "mean zero", "all spread there can be"],
+)
+@pytest.mark.parametrize("name", [n for n in MODELS if n.startswith("exams")])
+def test_extreme_schools_have_a_finite_density_and_gradient(table, name):
+    model = model_function(name)(table)
+    point = model.initial_point()
+    assert np.isfinite(evaluate(model, model.logp(), point))
+    assert np.isfinite(
+        np.concatenate([np.ravel(g) for g in evaluate(model, model.dlogp(), point)])
+    ).all()
+
+
+def test_the_sd_may_be_absent_where_it_is_not_observed():
+    table = exam_row().drop(columns="sd")
+    model = hbm.exams.nested(table, observe="mean")
+    assert [rv.name for rv in model.observed_RVs] == ["exam_mean"]
+    with pytest.raises(ValueError, match="no column 'sd'"):
+        hbm.exams.nested(table)
+    with pytest.raises(ValueError, match="observe must be 'mean and sd' or 'mean', got 'sd'"):
+        hbm.exams.nested(table, observe="sd")
+
+
+def test_many_groups_and_one_authority_each():
+    n = 5000
+    rng = np.random.default_rng(5)
+    table = pd.DataFrame(
+        {
+            "school": [f"s{i}" for i in range(n)],
+            "authority": [f"a{i}" for i in range(n)],
+            "n_students": rng.integers(1, 200, n),
+            "mean": rng.uniform(0.2, 0.9, n),
+        }
+    )
+    table["sd"] = np.where(table["n_students"] > 1, 0.15, np.nan)
+    model = hbm.exams.nested(table)
+    assert np.isfinite(evaluate(model, model.logp(), model.initial_point()))
