@@ -1,29 +1,37 @@
 """What a published mean and standard deviation say about the students behind them.
 
-A table gives for each school the mean ȳ, the standard deviation s and the number n of its students, and no student. If the students
-are Normal, (ȳ, s) lose nothing: the mean is Normal, the variance is an independent χ², and the posterior is that of the raw students.
+A table gives for each school the mean ȳ, the standard deviation s and the number n of its students,
+and no student. If the students are Normal, (ȳ, s) lose nothing: the mean is Normal, the variance an
+independent χ², and the posterior is that of the raw students.
 
-If they are Beta(μν, (1−μ)ν), no exact density of (ȳ, s) is known, but its ends and its moments are, and the likelihood
-here is pinned to both. Write h = ȳ(1−ȳ) and v = μ(1−μ)/(ν+1), the variance of one student.
+If they are Beta(μν, (1−μ)ν), no exact density of (ȳ, s) is known, but its moments are, and so is
+what it does near a mean of 0 or 1. The likelihood here is pinned to both. Write h = ȳ(1−ȳ) and
+v = μ(1−μ)/(ν+1), the variance of one student.
 
-* **The mean** is Beta(μN, (1−μ)N) with N = n(ν+1) − 1, which has the exact mean μ and the exact variance v/n.
-* **The spread, given the mean.** Scores in [0, 1] with mean ȳ cannot have s² above nh/(n−1); the part of it that is reached,
-  r = s²(n−1)/(nh), lies in (0, 1) and is taken as Beta(p, p(1−e)/e), so its mean is e. A high mean leaves less room for spread, so e and p
-  depend on ȳ. Near 0 the students of a Beta act like Gamma(μν) variables, whose s/ȳ is exactly independent of ȳ (Lukacs 1955), and near 1
-  like Gamma((1−μ)ν) ones; so there E[s²|ȳ] tends to nh²/(nμν+1) and nh²/(n(1−μ)ν+1). At ȳ = μ, for many students, its
-  level is v and its slope μ₃/n over v/n, with μ₃ the third central moment. One rational function has all of these,
+* **The mean** is Beta(μN, (1−μ)N) with N = n(ν+1) − 1: its mean μ and variance v/n are exact.
+* **The spread, given the mean.** Scores in [0, 1] with mean ȳ cannot have s² above nh/(n−1). The
+  part of it that they reach, r = s²(n−1)/(nh), lies in (0, 1) and is taken as Beta with mean e and
+  first parameter p, both functions of ȳ, since a high mean leaves less room for spread.
+  Near 0 the students of a Beta act like Gamma(μν) variables, for which s/ȳ is exactly independent
+  of ȳ (Lukacs 1955), and near 1 like Gamma((1−μ)ν) ones; so E[s²|ȳ] tends to nh²/(nμν+1) and
+  nh²/(n(1−μ)ν+1). At ȳ = μ, for many students, its level is v and its slope μ₃/v, with μ₃ the third
+  central moment of a student. One rational function has all of these,
 
-      e(ȳ) = (n−1) h (1 + δh) / D(ȳ),   D(ȳ) = 1 + n {ν[(ȳ−μ)² + μ(1−μ)] + h [1 + ν(1−2μ)/((ν+2)μ(1−μ)) (ȳ−μ)]},
+      e(ȳ) = (n−1) h (1+δh) / D(ȳ),
+      D(ȳ) = 1 + n {ν [(ȳ−μ)² + μ(1−μ)] + h [1 + (ȳ−μ) ν(1−2μ) / ((ν+2) μ(1−μ))]},
 
-  and δ, which vanishes as n grows, makes E[s²] equal to v for every n. In the same way p joins its two ends, known from the fourth
-  moments of Gamma variables, through the value that gives E[s⁴] = v²(1 + 2/(n−1) + κ/n), with κ the excess kurtosis.
+  where δ, which vanishes as n grows, makes E[s²] = v for small n too. In the same way p joins two
+  ends known from the fourth moments of Gamma variables, through the value that gives
+  E[s⁴] = v²(1 + 2/(n−1) + κ/n), with κ the excess kurtosis.
 
-The limits are right: Normal students (ν → ∞) give the χ² law, p = (n−1)/2; Gamma students (μ → 0 or 1) give s/ȳ independent of ȳ.
-Nothing is fitted to simulations; they only measured how good it is (see :func:`beta_summary_logp`).
+Normal students (ν → ∞) then have the χ² law, and Gamma students (μ → 0 or 1) an s/ȳ independent of
+ȳ. No constant is fitted; :func:`beta_summary_logp` has the coverage measured with simulated
+students.
 
-Each ``..._logp`` takes numbers, NumPy arrays or PyTensor tensors that broadcast together, and returns the like: one formula serves the sampler
-and the quadratures outside it. The functions without ``_logp`` are observed variables for a PyMC model; their predictive
-draws simulate the students one by one and summarise them, so they are exact whatever the density.
+Each ``..._logp`` takes numbers, NumPy arrays or PyTensor tensors that broadcast together, and
+returns the like: one formula serves the sampler and the quadratures outside it. The functions
+without ``_logp`` are observed variables for a PyMC model. Their predictive draws simulate students
+one by one and summarise them, so they are exact whatever the density.
 """
 
 from __future__ import annotations
@@ -52,19 +60,20 @@ __all__ = [
 ]
 
 _NUMPY = SimpleNamespace(
-    broadcast_arrays=np.broadcast_arrays,
     clip=np.clip,
+    exp=np.exp,
+    expm1=np.expm1,
     gammaln=gammaln,
     log=np.log,
     log1p=np.log1p,
     maximum=np.maximum,
     sqrt=np.sqrt,
-    stack=np.stack,
     where=np.where,
 )
 
-# Beyond these a sampler meets rounding to 0 or 1, not information; a density clipped there stays finite, with finite gradient.
-_MU = 1e-9
+# Beyond these limits a sampler meets rounding, not information; clipped there, densities and
+# gradients stay finite.
+_MU = 1e-9, 1 - 1e-9
 _NU = 1e-4, 1e7
 _E = 1e-12, 0.99
 _STUDENTS_AT_ONCE = 2_000_000
@@ -86,72 +95,86 @@ def _log_beta(xp: Any, y: Any, a: Any, b: Any) -> Any:
     return norm + (a - 1) * xp.log(y) + (b - 1) * xp.log1p(-y)
 
 
-def _two_points(xp: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:
-    """Return nodes y, z and the weight of y of the two-point Gauss rule for Beta(a, b).
+def _log_end_shape(xp: Any, n: Any, a: Any) -> Any:
+    """Return log p where the mean goes to the end at which students act like Gamma(a) variables.
 
-    w f(y) + (1 − w) f(z) is E f(Y), Y ~ Beta(a, b), exactly for cubics; the nodes lie in (0, 1).
+    There t = s²/ȳ² has E t = n/(na + 1) and a known variance. Seen as the low part of an unbounded
+    range it asks for one p; seen as a part of its own range, t ≤ n, for another (exactly right at
+    n = 2). The geometric mean of the two calibrates best.
     """
-    total = a + b
-    mean = a / total
-    sd = xp.sqrt(mean * (1 - mean) / (total + 1))
-    half_skew = (b - a) / (total + 2) * xp.sqrt((total + 1) / (a * b))
-    root = xp.sqrt(1 + half_skew**2)
-    weight = (1 + half_skew / root) / 2
-    return mean + sd * (half_skew - root), mean + sd * (half_skew + root), weight
-
-
-def _end_shape(xp: Any, n: Any, a: Any) -> Any:
-    """Return p where the mean goes to the end at which students act like Gamma(a) variables.
-
-    There t = s²/ȳ² has E t = n/(na+1) and a known variance. Read as the lower part of an unbounded range it asks for one p, as a part of
-    its own range, t ≤ n, for another (at n = 2 exactly right); in between, at their geometric mean, calibration is best.
-    """
-    moments = (n - 1) * (n * a + 2) * (n * a + 3) / (2 * n * (a + 1))
-    return xp.sqrt(moments / (n * a) * (moments - 1) / (n * a + 1))
+    log_unbounded = xp.log((n - 1) / (2 * n)) - xp.log(a + 1)
+    log_unbounded = log_unbounded + xp.log(n * a + 2) + xp.log(n * a + 3)
+    log_bounded = xp.log(xp.expm1(log_unbounded)) - xp.log(n * a + 1)
+    return (log_unbounded - xp.log(n * a) + log_bounded) / 2
 
 
 def _spread_shapes(xp: Any, mean: Any, n: Any, mu: Any, nu: Any) -> tuple[Any, Any]:
-    """Return p and q of r = s²(n−1)/(n h) ~ Beta(p, q) given the mean of n ≥ 2 Beta students."""
+    """Return p and q of r = s²(n − 1)/(n h) ~ Beta(p, q), given the mean of n ≥ 2 Beta students.
+
+    Quotients are written as differences of logs: they hold at the ends, and PyTensor's algebra,
+    which multiplies quotients out, would make the gradient many times larger.
+    """
     h_mu = mu * (1 - mu)
-    v = h_mu / (nu + 1)
-    kurtosis = 6 * ((nu + 1) * (1 - 4 * h_mu) / h_mu - (nu + 2)) / ((nu + 2) * (nu + 3))
     size = n * (nu + 1) - 1
-    a, b = mu * size, (1 - mu) * size
-    # E h² and E h⁴; h² or h⁴ times the law of the mean is again a Beta, 2 or 4 higher on each side.
-    h2 = a * (a + 1) * b * (b + 1) / (size * (size + 1) * (size + 2) * (size + 3))
-    h4 = (a + 2) * (a + 3) * (b + 2) * (b + 3)
-    h4 = h2 * h4 / ((size + 4) * (size + 5) * (size + 6) * (size + 7))
-    low2, high2, w2 = _two_points(xp, a + 2, b + 2)
-    low4, high4, w4 = _two_points(xp, a + 4, b + 4)
-    mean4 = (a + 4) / (size + 8)
+    product = h_mu * size**2
+    tilt = nu / (nu + 2) * (1 - 2 * mu) / h_mu
 
-    # All the means at which D is needed go through it as one array: a graph six times smaller.
-    y = xp.stack(xp.broadcast_arrays(low2, high2, low4, high4, mean4, mean))
-    h = y * (1 - y)
-    tilt = nu * (1 - 2 * mu) / ((nu + 2) * h_mu)
-    inverse = 1 / (1 + n * (nu * ((y - mu) ** 2 + h_mu) + h * (1 + tilt * (y - mu))))
-    lifted = h * inverse
-    level = w2 * inverse[0] + (1 - w2) * inverse[1]
-    lift = w2 * lifted[0] + (1 - w2) * lifted[1]
-    delta = xp.maximum((v / (n * h2) - level) / lift, -3.0)
-    scale = inverse + delta * lifted  # E[s²|y] / (n h²)
-    e = xp.clip((n - 1) * h * scale, *_E)
+    def h(y: Any) -> Any:
+        return y * (1 - y)
 
-    # The squared coefficient of variation of s² given the mean that makes E[s⁴] right tells p at
-    # mean4, where most of E[s⁴] comes from.
-    fourth = n**2 * h4 * (w4 * scale[2] ** 2 + (1 - w4) * scale[3] ** 2)
-    cv2 = xp.maximum(v**2 * (1 + 2 / (n - 1) + kurtosis / n) / fourth - 1, 1e-3 / n)
-    p4 = xp.maximum((1 - e[4]) / cv2 - e[4], 0.05)
-    at_0, at_1 = _end_shape(xp, n, mu * nu), _end_shape(xp, n, (1 - mu) * nu)
-    ends = at_0 * (1 - y[4:]) + at_1 * y[4:]
-    ratio = p4 / ends[0]
-    up, down = xp.maximum(ratio - 1, 0.0) / h[4], xp.maximum(1 / ratio - 1, 0.0) / h[4]
-    p = ends[1] * (1 + up * h[5]) / (1 + down * h[5])
-    return p, p * (1 - e[5]) / e[5]
+    def log_d(y: Any) -> Any:
+        bend = nu * ((y - mu) ** 2 + h_mu) + h(y) * (1 + tilt * (y - mu))
+        return xp.log1p(n * bend)
+
+    # E[s²] = v. The law of the mean times h² is again a Beta, 2 higher on each side, with mean y2;
+    # under it 1/D has the mean curved/D(y2), to second order in 1/n.
+    y2 = (mu * size + 2) / (size + 4)
+    inverse = n * xp.exp(-log_d(y2))
+    slope = inverse * (2 * nu * (y2 - mu) + (1 - 2 * y2) * (1 + tilt * (y2 - mu)) + h(y2) * tilt)
+    bend = inverse * (nu - 1 + tilt * (1 + mu - 3 * y2))
+    curved = 1 + h(y2) / (size + 5) * (slope**2 - bend)
+    log_wanted = (
+        log_d(y2)
+        + xp.log(size + 2)
+        + xp.log(size + 3)
+        - xp.log(size)
+        - xp.log(product + size + 1)
+    )
+    delta = (xp.exp(log_wanted) - curved) * (size + 5) / (size + 4) / h(y2)
+    delta = xp.maximum(delta, -3.0)
+
+    def log_scale(y: Any) -> Any:
+        return xp.log1p(delta * h(y)) - log_d(y)
+
+    def e(y: Any) -> Any:
+        return xp.clip((n - 1) * h(y) * xp.exp(log_scale(y)), *_E)
+
+    # E[s⁴] = v²(1 + 2/(n − 1) + κ/n). Times h⁴ it is 4 higher, with mean y4; there it tells the
+    # squared coefficient of variation of s² given the mean, and so p.
+    y4 = (mu * size + 4) / (size + 8)
+    h_kurtosis = 6 * ((nu + 1) * (1 - 4 * h_mu) - h_mu * (nu + 2)) / (nu + 2) / (nu + 3)
+    log_ratio = (
+        xp.log(h_mu * (n + 1) / (n - 1) + h_kurtosis / n)
+        + sum(xp.log(size + i) for i in range(2, 8))
+        - sum(xp.log(size + i) for i in range(2))
+        - sum(xp.log(product + i * size + i**2) for i in range(1, 4))
+        - 2 * (log_scale(y4) + xp.log(curved))
+    )
+    cv2 = xp.maximum(xp.expm1(log_ratio), 1e-3 / n)
+    p4 = xp.clip((1 - e(y4)) / cv2 - e(y4), 0.05, n)  # binds below ν = 1.5 only, near 0 or 1
+
+    # p runs from end to end, bent so that it is p4 at y4.
+    p_0 = xp.exp(_log_end_shape(xp, n, mu * nu))
+    p_1 = xp.exp(_log_end_shape(xp, n, (1 - mu) * nu))
+    ratio = p4 / (p_0 + (p_1 - p_0) * y4)
+    up = xp.maximum(ratio - 1, 0.0) / h(y4)
+    down = xp.maximum(1 / ratio - 1, 0.0) / h(y4)
+    p = (p_0 + (p_1 - p_0) * mean) * (1 + up * h(mean)) / (1 + down * h(mean))
+    return p, p * (1 / e(mean) - 1)
 
 
 def beta_mean_logp(mean: Any, n: Any, mu: Any, nu: Any) -> Any:
-    """Return the log density of the mean of n Beta students: Beta(μN, (1−μ)N) with N = n(ν+1) − 1.
+    """Return the log density of the mean of n Beta students: Beta(μN, (1−μ)N), N = n(ν+1) − 1.
 
     Its mean and variance are exact, as is the whole density for n = 1.
 
@@ -171,70 +194,72 @@ def beta_mean_logp(mean: Any, n: Any, mu: Any, nu: Any) -> Any:
 
     Examples
     --------
-    >>> float(beta_mean_logp(0.7, 1, 0.5, 2.0))  # a single student of the uniform distribution
+    >>> float(beta_mean_logp(0.7, 1, mu=0.5, nu=2.0))  # one student of the uniform distribution
     0.0
     """
     mean, n, mu, nu = _operands(mean, n, mu, nu)
     xp = _ops(mean, n, mu, nu)
-    mu, nu = xp.clip(mu, _MU, 1 - _MU), xp.clip(nu, *_NU)
-    inside = (mean > 0) & (mean < 1)
+    mu, nu = xp.clip(mu, *_MU), xp.clip(nu, *_NU)
+    possible = (mean > 0) & (mean < 1)
     size = n * (nu + 1) - 1
-    return xp.where(
-        inside, _log_beta(xp, xp.where(inside, mean, 0.5), mu * size, (1 - mu) * size), -np.inf
-    )
+    log_density = _log_beta(xp, xp.where(possible, mean, 0.5), mu * size, (1 - mu) * size)
+    return xp.where(possible, log_density, -np.inf)
 
 
 def beta_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, nu: Any) -> Any:
-    r"""Return the log density of the mean and the standard deviation of n Beta students.
+    """Return the log density of the mean and the standard deviation of n Beta students.
 
-        The density is that of (ȳ, s), not of (ȳ, s²). See the head of :mod:`hbm.likelihoods` for its form.
+    It is the density of (ȳ, s), not of (ȳ, s²). Its form is at the head of this module.
 
-        Parameters
-        ----------
-        mean, sd : array_like or TensorVariable
-            Published mean and standard deviation (divisor n − 1), proportions. Pass rounded numbers through :func:`published` first:
-            a standard deviation of 0, or one beyond what the mean allows, has density 0.
-        n : array_like or TensorVariable
-            Number of students. Where it is 1 there is no spread: `sd` is ignored (NaN too) and the density is that of the mean.
-        mu, nu : array_like or TensorVariable
-            The students' Beta(μν, (1−μ)ν).
+    Parameters
+    ----------
+    mean, sd : array_like or TensorVariable
+        Published mean and standard deviation (divisor n − 1), proportions. Rounded numbers go
+        through :func:`published` first: a standard deviation of 0, or one beyond what the mean
+        allows, has density 0.
+    n : array_like or TensorVariable
+        Number of students. Where it is 1 there is no spread: `sd` is ignored (NaN too) and the
+        density is that of the mean.
+    mu, nu : array_like or TensorVariable
+        The students' Beta(μν, (1−μ)ν).
 
-        Returns
-        -------
-        ndarray or TensorVariable
-            Log density, −inf outside 0 < mean < 1, 0 < s² < n ȳ(1−ȳ)/(n−1).
+    Returns
+    -------
+    ndarray or TensorVariable
+        Log density; −inf unless 0 < mean < 1 and, for n > 1, 0 < s² < n ȳ(1−ȳ)/(n−1).
 
-        Notes
-        -----
-    @@TABLE@@
+    Notes
+    -----
+    (table)
 
-        References
-        ----------
-        Lukacs, E. (1955). A characterization of the gamma distribution. Annals of Mathematical Statistics 26, 319–324.
+    References
+    ----------
+    Lukacs, E. (1955). A characterization of the gamma distribution. Annals of Mathematical
+    Statistics 26, 319–324.
 
-        Examples
-        --------
-        >>> round(float(beta_summary_logp(0.66, 0.19, 24, mu=0.65, nu=5.0)), 3)
-        4.751
-        >>> float(beta_summary_logp(0.66, 0.0, 24, mu=0.65, nu=5.0))
-        -inf
+    Examples
+    --------
+    >>> round(float(beta_summary_logp(0.66, 0.19, 24, mu=0.65, nu=5.0)), 3)
+    5.104
+    >>> float(beta_summary_logp(0.66, 0.0, 24, mu=0.65, nu=5.0))
+    -inf
     """
     mean, sd, n, mu, nu = _operands(mean, sd, n, mu, nu)
     xp = _ops(mean, sd, n, mu, nu)
-    mu, nu = xp.clip(mu, _MU, 1 - _MU), xp.clip(nu, *_NU)
-    # where() alone would pass the NaN of the branch not taken into the gradient, so that branch gets harmless numbers.
+    mu, nu = xp.clip(mu, *_MU), xp.clip(nu, *_NU)
+    # where() passes the NaN of the branch not taken into the gradient, so every branch is given
+    # numbers it can bear.
     spread = n > 1
-    classes = xp.where(spread, n, 2.0)
+    students = xp.where(spread, n, 2.0)
     possible = (mean > 0) & (mean < 1)
     y = xp.where(possible, mean, 0.5)
-    most = classes / (classes - 1) * y * (1 - y)
+    most = students / (students - 1) * y * (1 - y)
     reached = possible & (sd > 0) & (sd**2 < most)
     s = xp.where(spread & reached, sd, xp.sqrt(most / 2))
-    p, q = _spread_shapes(xp, y, classes, mu, nu)
-    log_spread = _log_beta(xp, s**2 / most, p, q) + xp.log(2 * s / most)
-    return beta_mean_logp(mean, n, mu, nu) + xp.where(
-        spread, xp.where(reached, log_spread, -np.inf), 0.0
-    )
+    p, q = _spread_shapes(xp, y, students, mu, nu)
+    log_sd = _log_beta(xp, s**2 / most, p, q) + xp.log(2 * s / most)
+    log_mean = beta_mean_logp(mean, n, mu, nu)
+    return log_mean + xp.where(spread, xp.where(reached, log_sd, -np.inf), 0.0)
 
 
 def beta_students_logp(n: Any, sum_log: Any, sum_log1m: Any, mu: Any, nu: Any) -> Any:
@@ -259,13 +284,13 @@ def beta_students_logp(n: Any, sum_log: Any, sum_log1m: Any, mu: Any, nu: Any) -
     Examples
     --------
     >>> y = np.array([0.4, 0.7, 0.9])
-    >>> logp = beta_students_logp(3, np.log(y).sum(), np.log1p(-y).sum(), 0.6, 5.0)
+    >>> logp = beta_students_logp(3, np.log(y).sum(), np.log1p(-y).sum(), mu=0.6, nu=5.0)
     >>> round(float(logp), 6)
-    0.652622
+    0.680684
     """
     n, sum_log, sum_log1m, mu, nu = _operands(n, sum_log, sum_log1m, mu, nu)
     xp = _ops(n, sum_log, sum_log1m, mu, nu)
-    mu, nu = xp.clip(mu, _MU, 1 - _MU), xp.clip(nu, *_NU)
+    mu, nu = xp.clip(mu, *_MU), xp.clip(nu, *_NU)
     a, b = mu * nu, (1 - mu) * nu
     norm = xp.gammaln(nu) - xp.gammaln(a) - xp.gammaln(b)
     return n * norm + (a - 1) * sum_log + (b - 1) * sum_log1m
@@ -302,17 +327,18 @@ def normal_students_logp(n: Any, mean: Any, sd: Any, mu: Any, sigma: Any) -> Any
 
 
 def normal_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, sigma: Any) -> Any:
-    """Return the log density of the mean and the standard deviation of n Normal students; exact.
+    """Return the log density of the mean and the standard deviation of n Normal students: exact.
 
-    mean ~ N(μ, σ/√n) and, independently, (n − 1)s²/σ² ~ χ²(n − 1). As a function of μ and σ it differs from
-    :func:`normal_students_logp` by a constant only, so it gives the posterior of the raw students.
+    mean ~ N(μ, σ/√n) and, independently, (n − 1)s²/σ² ~ χ²(n − 1). As a function of μ and σ it is
+    :func:`normal_students_logp` plus a constant, so it gives the posterior of the raw students.
 
     Parameters
     ----------
     mean, sd : array_like or TensorVariable
         Mean and standard deviation (divisor n − 1), in the data's units.
     n : array_like or TensorVariable
-        Number of students. Where it is 1, `sd` is ignored (NaN too) and the density is that of the mean.
+        Number of students. Where it is 1, `sd` is ignored (NaN too) and the density is that of
+        the mean.
     mu, sigma : array_like or TensorVariable
         The students' N(μ, σ).
 
@@ -328,15 +354,12 @@ def normal_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, sigma: Any) -> Any:
     """
     mean, sd, n, mu, sigma = _operands(mean, sd, n, mu, sigma)
     xp = _ops(mean, sd, n, mu, sigma)
-    spread = n > 1
-    half = xp.where(spread, n - 1, 1.0) / 2
-    reached = sd > 0
+    spread, reached = n > 1, sd > 0
     s = xp.where(spread & reached, sd, 1.0)
-    log_mean = xp.log(n / (2 * np.pi)) / 2 - xp.log(sigma) - n * (mean - mu) ** 2 / (2 * sigma**2)
-    log_sd = np.log(2) + half * xp.log(half) - xp.gammaln(half)
-    log_sd = (
-        log_sd + (2 * half - 1) * xp.log(s) - 2 * half * xp.log(sigma) - half * (s / sigma) ** 2
-    )
+    half = xp.where(spread, n - 1, 1.0) / 2
+    log_mean = xp.log(n / (2 * np.pi)) / 2 - xp.log(sigma) - n * ((mean - mu) / sigma) ** 2 / 2
+    log_sd = np.log(2) + half * xp.log(half) - xp.gammaln(half) - xp.log(s)
+    log_sd = log_sd + 2 * half * xp.log(s / sigma) - half * (s / sigma) ** 2
     return log_mean + xp.where(spread, xp.where(reached, log_sd, -np.inf), 0.0)
 
 
@@ -345,13 +368,14 @@ def published(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return rounded means and standard deviations as numbers that Beta students can have.
 
-    A table rounds to a unit. A mean it prints as 0 or 1, or a standard deviation it prints as 0, is then taken half a unit inside; a
-    standard deviation that rounding took beyond what the mean allows, √(n ȳ(1−ȳ)/(n−1)), just below that. Other values are kept.
+    A table rounds to a unit. A mean it prints as 0 or 1, or a standard deviation it prints as 0, is
+    taken half a unit inside; a standard deviation that rounding took beyond what the mean allows,
+    √(n ȳ(1−ȳ)/(n−1)), is taken just below that. Other values are kept.
 
     Parameters
     ----------
     mean, sd : array_like
-        Published means and standard deviations, proportions. `sd` may be NaN where n = 1.
+        Published means and standard deviations, proportions; `sd` may be NaN where n = 1.
     n : array_like
         Numbers of students.
     unit : float
@@ -360,7 +384,8 @@ def published(
     Returns
     -------
     mean, sd : ndarray
-        The same values, inside the support of :func:`beta_summary_logp`. Where n = 1, `sd` is 0, a placeholder that is not used.
+        The same, inside the support of :func:`beta_summary_logp`. Where n = 1, `sd` is 0, a
+        placeholder that is not used.
 
     Examples
     --------
@@ -394,20 +419,21 @@ def beta_summary(
     n : array_like of int
         Number of students of each group, constant. Where it is 1 the mean alone counts.
     observed : tuple of array_like, optional
-        (mean, sd), proportions; see :func:`published` for rounded ones. NaN is allowed for an sd where n = 1.
+        (mean, sd), proportions; see :func:`published` for rounded ones. An sd may be NaN where
+        n = 1.
     dims : str or sequence of str, optional
-        Dims of the groups; a last dim ``statistic`` with the coords ``mean`` and ``sd`` is added.
+        Dims of the groups. A last dim ``statistic``, with the coords ``mean`` and ``sd``, is added.
 
     Returns
     -------
     TensorVariable
-        Shape (..., 2): mean and sd. Its log-likelihood is one value per group; its predictive draws summarise students simulated one by one.
-        Where n = 1 the sd is 0 in the data and in the draws.
+        Shape (..., 2): mean and sd. Its log-likelihood is one value per group; its predictive draws
+        summarise students simulated one by one. Where n = 1 the sd is 0, in data and draws.
 
     Raises
     ------
     ValueError
-        If an observed pair has density 0.
+        If an observed pair is one that no Beta students can have.
 
     Examples
     --------
@@ -432,7 +458,7 @@ def normal_summary(
 ) -> Variable:
     """Add the mean and the standard deviation of n Normal students to the current model.
 
-    Parameters and result are those of :func:`beta_summary`, with N(μ, σ) students; `sigma` may be shared by all groups.
+    Parameters and result are those of :func:`beta_summary`, with N(μ, σ) students.
 
     Examples
     --------
@@ -441,8 +467,8 @@ def normal_summary(
     ...     height = normal_summary(
     ...         "height", mu, 7.0, n=[20, 1], observed=([178, 171], [6.5, np.nan]), dims="country"
     ...     )
-    >>> model.compile_logp(vars=[height], sum=False)({"mu_country": [178.0, 171.0]})[0].shape
-    (2,)
+    >>> model.named_vars_to_dims["height"]
+    ('country', 'statistic')
     """
     return _summary(name, (mu, sigma), n, observed, dims, normal_summary_logp, _draw_normal)
 
@@ -457,7 +483,8 @@ def beta_mean(
 ) -> Variable:
     """Add the mean alone of n Beta students to the current model.
 
-    Parameters are those of :func:`beta_summary`, with `observed` the means. The mean says next to nothing about ν: give it a prior that means it.
+    Parameters are those of :func:`beta_summary`, with the means as `observed`. A mean says next to
+    nothing about ν: the posterior of ν will be its prior.
 
     Returns
     -------
@@ -468,25 +495,25 @@ def beta_mean(
     --------
     >>> with pm.Model():
     ...     exam = beta_mean("exam", 0.7, 5.0, n=[24, 3], observed=[0.66, 0.81])
-    >>> pm.logp(exam, [0.66, 0.81]).eval().round(3)
-    array([1.767, 0.759])
+    >>> pm.logp(exam, np.array([0.66, 0.81])).eval().round(3)
+    array([1.754, 0.978])
     """
     n = np.asarray(n, dtype=float)
     if observed is not None:
         observed = np.asarray(observed, dtype=float)
         _check_support(name, beta_mean_logp(observed, n, 0.5, 2.0), observed)
 
-    def logp(value: Any, n: Any, mu: Any, nu: Any) -> Any:
+    def logp(value: Any, mu: Any, nu: Any, n: Any) -> Any:
         return beta_mean_logp(value, n, mu, nu)
 
-    def random(n: Any, mu: Any, nu: Any, rng: Any = None, size: Any = None) -> np.ndarray:
-        return _simulate_summary(_draw_beta, n, mu, nu, rng, size)[..., 0]
+    def random(mu: Any, nu: Any, n: Any, rng: Any = None, size: Any = None) -> np.ndarray:
+        return _simulate(_draw_beta, mu, nu, n, rng, size)[..., 0]
 
     return pm.CustomDist(
         name,
-        n,
         mu,
         nu,
+        n,
         logp=logp,
         random=random,
         signature="(),(),()->()",
@@ -504,11 +531,11 @@ def _summary(
     density: Callable[..., Any],
     draw: Callable[..., np.ndarray],
 ) -> Variable:
-    """Make the observed variable (..., statistic) out of a density of (mean, sd) and a way to draw students."""
+    """Make an observed variable (..., statistic) of a density of (mean, sd) and a student's law."""
     n = np.asarray(n, dtype=float)
     if observed is not None:
         mean, sd = (np.asarray(x, dtype=float) for x in observed)
-        # PyMC would take the NaN of a class of one for a missing value and impute it.
+        # PyMC would take the NaN of a class of one for a missing value, and impute it.
         sd = np.where(n > 1, sd, 0.0)
         _check_support(name, density(mean, sd, n, 0.5, 1.0), mean, sd)
         observed = np.stack([mean, sd], axis=-1)
@@ -516,16 +543,16 @@ def _summary(
         dims = (dims, "statistic") if isinstance(dims, str) else (*dims, "statistic")
         pm.modelcontext(None).add_coord("statistic", ["mean", "sd"])
 
-    def logp(value: Any, n: Any, first: Any, second: Any) -> Any:
+    def logp(value: Any, first: Any, second: Any, n: Any) -> Any:
         return density(value[..., 0], value[..., 1], n, first, second)
 
-    def random(n: Any, first: Any, second: Any, rng: Any = None, size: Any = None) -> np.ndarray:
-        return _simulate_summary(draw, n, first, second, rng, size)
+    def random(first: Any, second: Any, n: Any, rng: Any = None, size: Any = None) -> np.ndarray:
+        return _simulate(draw, first, second, n, rng, size)
 
     return pm.CustomDist(
         name,
-        n,
         *parameters,
+        n,
         logp=logp,
         random=random,
         signature="(),(),()->(2)",
@@ -535,18 +562,20 @@ def _summary(
 
 
 def _check_support(name: str, log_density: np.ndarray, *values: np.ndarray) -> None:
-    """Refuse observed values that no parameter could have produced."""
+    """Refuse observed values that no parameters could have produced."""
     bad = np.flatnonzero(~np.isfinite(log_density))
     if bad.size:
         shown = [tuple(float(np.ravel(v)[i]) for v in values) for i in bad[:5]]
         raise ValueError(
-            f"{name}: {bad.size} observed values are impossible, at positions {bad[:5].tolist()}: {shown}. Means of scores lie inside (0, 1) "
-            "and standard deviations above 0 and below sqrt(n mean (1 - mean) / (n - 1)); hbm.likelihoods.published mends rounded ones."
+            f"{name}: {bad.size} observed values are impossible, the first at positions "
+            f"{bad[:5].tolist()}: {shown}. A mean of scores lies inside (0, 1), a standard "
+            "deviation above 0 and, for scores, below sqrt(n mean (1 - mean) / (n - 1)); "
+            "hbm.likelihoods.published mends rounded ones."
         )
 
 
 def _draw_beta(rng: np.random.Generator, mu: np.ndarray, nu: np.ndarray) -> np.ndarray:
-    mu, nu = np.clip(mu, _MU, 1 - _MU), np.clip(nu, *_NU)
+    mu, nu = np.clip(mu, *_MU), np.clip(nu, *_NU)
     return rng.beta(mu * nu, (1 - mu) * nu)
 
 
@@ -554,20 +583,18 @@ def _draw_normal(rng: np.random.Generator, mu: np.ndarray, sigma: np.ndarray) ->
     return rng.normal(mu, sigma)
 
 
-def _simulate_summary(
-    draw: Callable[..., np.ndarray], n: Any, first: Any, second: Any, rng: Any, size: Any
+def _simulate(
+    draw: Callable[..., np.ndarray], first: Any, second: Any, n: Any, rng: Any, size: Any
 ) -> np.ndarray:
-    """Simulate n students one by one for every element and return their (mean, sd), in blocks of bounded memory."""
-    shape = np.broadcast_shapes(*(np.shape(x) for x in (n, first, second)))
-    if size is not None:
-        shape = np.broadcast_shapes(shape, tuple(size))
-    n, first, second = (np.broadcast_to(x, shape).ravel() for x in (n, first, second))
+    """Draw n students one by one for every element; return (mean, sd). Memory is bounded."""
+    shape = np.broadcast_shapes(np.shape(first), np.shape(second), np.shape(n), tuple(size or ()))
+    first, second, n = (np.broadcast_to(x, shape).ravel() for x in (first, second, n))
     n = n.astype(int)
     summary = np.zeros((n.size, 2))
     block = np.cumsum(n) // _STUDENTS_AT_ONCE
     for members in np.split(np.arange(n.size), np.flatnonzero(np.diff(block)) + 1):
         m = n[members]
-        start = np.concatenate([[0], np.cumsum(m)[:-1]])
+        start = np.cumsum(m) - m
         students = draw(rng, np.repeat(first[members], m), np.repeat(second[members], m))
         mean = np.add.reduceat(students, start) / m
         squares = np.add.reduceat((students - np.repeat(mean, m)) ** 2, start)

@@ -1,0 +1,254 @@
+"""Simulation-based calibration: the models' posteriors mean what they say.
+
+Parameters are drawn from the prior, students from the parameters one by one, and the model is
+fitted to the students, or to the table made of them. Over many such data sets the rank of each true
+value among its posterior draws is uniform (Talts et al. 2018) and intervals cover as often as they
+say, in every band of what can be seen of a school: its size and its mean mark.
+
+The density of (mean, sd) of Beta students is an approximation, so this is where it is put to the
+test. Every model is compiled once and given the data sets in turn; its coordinates are informed by
+the first of them, which changes how well it is sampled and not what is sampled.
+"""
+
+import arviz as az
+import numpy as np
+import nutpie
+import pandas as pd
+import pymc as pm
+import pytest
+from scipy import stats
+from scipy.special import expit
+
+import hbm
+from hbm.likelihoods import published
+
+# By authority; small and large schools in each.
+SIZES = np.array([3, 22, 70, 9, 120, 5, 200, 15, 7, 35, 4, 90, 12, 3, 29, 8, 50, 6, 18, 25])
+N_RANKS = 100  # a rank among 99 draws
+
+# For students one by one, nu is kept from values at which Beta draws round to 0 or 1.
+PRIORS = {
+    "exams": hbm.exams.Priors(eta_mean=0.6, nu_median=8, nu_log_sd=0.5),
+    "scores": hbm.scores.Priors(eta_mean=0.6, nu_median=25, nu_log_sd=0.4, tau_nu=0.3),
+    "heights": hbm.heights.Priors(),
+}
+
+
+class Swapped:
+    """A model compiled once, whose observed values can be changed."""
+
+    def __init__(self, build, table, monkeypatch):
+        custom = pm.CustomDist
+
+        def with_data(*args, observed, dims, **kwargs):
+            observed = pm.Data("swapped", observed, dims=dims)
+            return custom(*args, observed=observed, dims=dims, **kwargs)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(pm, "CustomDist", with_data)
+            self.compiled = nutpie.compile_pymc_model(build(table))
+
+    def draws(self, observed, seed):
+        fit = nutpie.sample(
+            self.compiled.with_data(swapped=observed),
+            draws=500,
+            tune=400,
+            chains=2,
+            cores=2,
+            seed=seed,
+            target_accept=0.9,
+            progress_bar=False,
+            save_warmup=False,
+        )
+        return az.extract(fit)
+
+
+def school_truth(rng, priors):
+    """Draw the parameters above the schools from their priors."""
+    return {
+        "eta": rng.normal(priors.eta_mean, priors.eta_sd),
+        "tau_authority": abs(rng.normal(0, priors.tau_parent)),
+        "tau_school": abs(rng.normal(0, priors.tau_school)),
+        "nu": priors.nu_median * np.exp(rng.normal(0, priors.nu_log_sd)),
+        "tau_nu": abs(rng.normal(0, priors.tau_nu)),
+    }
+
+
+def school_data(rng, priors, nested):
+    """Draw parameters, then students, then the table made of them."""
+    truth = school_truth(rng, priors)
+    if not nested:
+        truth["tau_authority"] = 0.0
+    settings = {name: value for name, value in truth.items() if name != "eta"}
+    table, students, schools = hbm.simulate.exams(
+        [5, 4, 3, 3, 2, 1, 1, 1], SIZES, mu=expit(truth["eta"]), **settings, random_seed=rng
+    )
+    if not nested:
+        del truth["tau_authority"]
+    truth["mu_school"] = schools["school_mean"].to_numpy()
+    truth["nu_school"] = schools["nu"].to_numpy()
+    return table, students, truth
+
+
+def exam_data(rng, nested):
+    table, _, truth = school_data(rng, PRIORS["exams"], nested)
+    observed = np.stack(published(table["mean"], table["sd"], table["n_students"]), axis=-1)
+    return table, truth, observed, table["mean"].to_numpy()
+
+
+def score_data(rng, nested):
+    table, students, truth = school_data(rng, PRIORS["scores"], nested)
+    students = students.rename(columns={"authority": "district"})
+    if nested:
+        truth["tau_district"] = truth.pop("tau_authority")
+    return students, truth, students["score"].to_numpy(), table["mean"].to_numpy()
+
+
+def height_data(rng, nested):
+    priors = PRIORS["heights"]
+    truth = {
+        "mu": rng.normal(priors.mu_mean, priors.mu_sd),
+        "tau_country": abs(rng.normal(0, priors.tau_country)),
+        "sigma": abs(rng.normal(0, priors.sigma)),
+    }
+    table, countries = hbm.simulate.heights(len(SIZES), SIZES, **truth, random_seed=rng)
+    truth["mu_country"] = countries["mean"].to_numpy()
+    mean = table.groupby("country", sort=False)["height"].mean().to_numpy()
+    return table, truth, table["height"].to_numpy(), mean
+
+
+CASES = {
+    "heights.partial_pooling": (height_data, False),
+    "scores.partial_pooling": (score_data, False),
+    "scores.nested": (score_data, True),
+    "exams.partial_pooling": (exam_data, False),
+    "exams.nested": (exam_data, True),
+}
+
+
+def calibrate(name, n_sets, monkeypatch, seed=20180418):
+    """Return one row a data set and quantity: the rank of the truth and whether intervals cover."""
+    module, function = name.split(".")
+    simulate, nested = CASES[name]
+    build = getattr(getattr(hbm, module), function)
+    rng = np.random.default_rng(seed)
+    table, *_ = simulate(rng, nested)
+    swapped = Swapped(lambda t: build(t, priors=PRIORS[module]), table, monkeypatch)
+    rows = []
+    for i in range(n_sets):
+        _, truth, observed, means = simulate(rng, nested)
+        draws = swapped.draws(observed, seed=i)
+        for quantity, true in truth.items():
+            values = draws[quantity].transpose("sample", ...).to_numpy()
+            values = values.reshape(len(values), -1)
+            true = np.atleast_1d(true)
+            thinned = values[np.linspace(0, len(values) - 1, N_RANKS - 1).astype(int)]
+            by_group = len(true) > 1
+            rows.append(
+                pd.DataFrame(
+                    {
+                        "set": i,
+                        "quantity": quantity,
+                        "size": SIZES if by_group else 0,
+                        "mean": means if by_group else np.nan,
+                        "rank": (thinned < true).sum(axis=0),
+                        "cover_50": covers(values, true, 0.50),
+                        "cover_89": covers(values, true, 0.89),
+                    }
+                )
+            )
+    return pd.concat(rows, ignore_index=True)
+
+
+def covers(draws, true, prob):
+    """Say which true values lie in their equal-tailed intervals."""
+    lower, upper = np.quantile(draws, [(1 - prob) / 2, (1 + prob) / 2], axis=0)
+    return (lower < true) & (true < upper)
+
+
+def uniformity(ranks):
+    """Test each quantity, and small, middle and large groups, for uniform ranks; one row a test."""
+    tests = []
+    for quantity, rows in ranks.groupby("quantity"):
+        if (rows["size"] == 0).all():
+            picked = {quantity: rows}
+        else:
+            # One school of each size a set: ranks of one set share its hyperparameters.
+            picked = {
+                f"{quantity} of {size}": rows[rows["size"] == size].drop_duplicates("set")
+                for size in (4, 15, 120)
+            }
+        for label, chosen in picked.items():
+            counts = np.bincount(chosen["rank"] // 10, minlength=10)
+            tests.append((label, len(chosen), stats.chisquare(counts).pvalue))
+    return pd.DataFrame(tests, columns=["quantity", "n", "p"])
+
+
+def coverage(ranks, quantity):
+    """Return coverage by band, with a standard error that knows that sets share parameters."""
+    rows = ranks[ranks["quantity"] == quantity].assign(all="all")
+    rows["n"] = pd.cut(rows["size"], [2, 9, 29, 1000], labels=["3–9", "10–29", "30+"]).astype(str)
+    if rows["mean"].max() < 1:
+        rows["at"] = pd.cut(
+            rows["mean"], [0, 0.2, 0.3, 0.8, 1], labels=["< 0.2", "0.2–0.3", "0.3–0.8", "> 0.8"]
+        ).astype(str)
+    else:
+        rows["at"] = "all"
+    bands = []
+    for keys in (["all"], ["n"], ["at"], ["n", "at"]):
+        for band, chosen in rows.groupby(keys):
+            row = {"band": " & ".join(map(str, band)), "schools": len(chosen)}
+            for level, nominal in (("cover_50", 0.5), ("cover_89", 0.89)):
+                by_set = chosen.groupby("set")[level].agg(["sum", "size"])
+                share = by_set["sum"].sum() / by_set["size"].sum()
+                residual = by_set["sum"] - nominal * by_set["size"]
+                error = np.sqrt((residual**2).sum()) / by_set["size"].sum()
+                row |= {level: share, f"{level}_error": error}
+            bands.append(row)
+    return pd.DataFrame(bands).drop_duplicates("band")
+
+
+def check(ranks):
+    tests = uniformity(ranks)
+    print(tests.to_string())
+    # All tests together fail a calibrated model once in a hundred runs.
+    assert (tests["p"] > 0.01 / len(tests)).all(), tests.to_string()
+    for quantity in sorted(set(ranks.loc[ranks["size"] > 0, "quantity"])):
+        table = coverage(ranks, quantity)
+        print(quantity, table.to_string(), sep="\n")
+        for level, nominal in (("cover_50", 0.5), ("cover_89", 0.89)):
+            off = (table[level] - nominal).abs()
+            allowed = 3.5 * table[f"{level}_error"]
+            bad = table[off > allowed]
+            assert bad.empty, f"{quantity}, {level}:\n{bad.to_string()}"
+
+
+@pytest.mark.calibration
+@pytest.mark.parametrize("name", CASES)
+def test_calibration(name, monkeypatch):
+    check(calibrate(name, 300, monkeypatch))
+
+
+@pytest.mark.slow
+def test_calibration_in_small(monkeypatch):
+    check(calibrate("exams.nested", 40, monkeypatch))
+
+
+def test_calibration_sees_a_density_that_is_too_sure():
+    """Ranks of draws with half the right spread fail both checks."""
+    rng = np.random.default_rng(1)
+    true = rng.normal(size=(300, len(SIZES)))
+    draws = 0.5 * rng.normal(size=(99, 300, len(SIZES)))
+    ranks = pd.DataFrame(
+        {
+            "set": np.repeat(np.arange(300), len(SIZES)),
+            "quantity": "mu_school",
+            "size": np.tile(SIZES, 300),
+            "mean": 0.5,
+            "rank": (draws < true).sum(axis=0).ravel(),
+            "cover_50": covers(draws, true, 0.50).ravel(),
+            "cover_89": covers(draws, true, 0.89).ravel(),
+        }
+    )
+    with pytest.raises(AssertionError, match="mu_school of 4"):
+        check(ranks)

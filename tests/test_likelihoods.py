@@ -1,0 +1,469 @@
+"""Likelihoods of (mean, sd, n): their identities, their limits, and their coverage."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pymc as pm
+import pytensor
+import pytensor.tensor as pt
+import pytest
+from numpy.polynomial.legendre import leggauss
+from scipy import stats
+from scipy.special import expit, gammaln, logit
+
+from hbm import likelihoods
+from hbm.likelihoods import (
+    beta_mean,
+    beta_mean_logp,
+    beta_students_logp,
+    beta_summary,
+    beta_summary_logp,
+    normal_students_logp,
+    normal_summary,
+    normal_summary_logp,
+    published,
+)
+
+SCHOOLS = [(0.65, 5.0, 2), (0.65, 5.0, 12), (0.9, 9.0, 6), (0.12, 7.0, 40), (0.95, 25.0, 3)]
+
+
+def students(mu, nu, n, size, seed=1):
+    rng = np.random.default_rng(seed)
+    return np.clip(rng.beta(mu * nu, (1 - mu) * nu, (size, n)), 1e-15, 1 - 1e-12)
+
+
+def grid(low, high, cells=400):
+    """Midpoints and weights of a Gauss rule in each of two halves, dense at both ends."""
+    nodes, weights = leggauss(cells)
+    u = (nodes + 1) / 2
+    # A quintic change of variable takes the poles of a density at its ends.
+    x = u**3 * (10 - 15 * u + 6 * u**2)
+    return low + (high - low) * x, (high - low) * weights / 2 * 30 * u**2 * (1 - u) ** 2
+
+
+@pytest.mark.parametrize(("mu", "nu", "n"), SCHOOLS)
+def test_beta_summary_integrates_to_one(mu, nu, n):
+    mean, mean_weight = grid(0.0, 1.0)
+    reach, reach_weight = grid(0.0, 1.0)
+    most = np.sqrt(n * mean * (1 - mean) / (n - 1))[:, None]
+    density = np.exp(beta_summary_logp(mean[:, None], reach * most, n, mu, nu))
+    total = mean_weight @ (density * most) @ reach_weight
+    assert total == pytest.approx(1, abs=2e-4)
+
+
+@pytest.mark.parametrize(("mu", "nu", "n"), SCHOOLS)
+def test_beta_mean_has_the_mean_and_variance_of_students(mu, nu, n):
+    y, weight = grid(0.0, 1.0)
+    density = weight * np.exp(beta_mean_logp(y, n, mu, nu))
+    assert density.sum() == pytest.approx(1, abs=1e-6)
+    assert density @ y == pytest.approx(mu, abs=1e-6)
+    assert density @ (y - mu) ** 2 == pytest.approx(mu * (1 - mu) / (nu + 1) / n, rel=1e-5)
+
+
+@pytest.mark.parametrize(("mu", "nu", "n"), SCHOOLS)
+def test_spread_given_the_mean_meets_simulated_students(mu, nu, n):
+    """E[s²], Cov(s², ȳ) and E[s²] in each tenth of the means, within the stated error."""
+    y = students(mu, nu, n, 200_000)
+    mean, variance = y.mean(axis=1), y.var(axis=1, ddof=1)
+    most = n * mean * (1 - mean) / (n - 1)
+    p, q = likelihoods._spread_shapes(likelihoods._NUMPY, mean, float(n), mu, nu)
+    expected = most * p / (p + q)
+    error = 4 * variance.std() / np.sqrt(variance.size)
+    assert expected.mean() == pytest.approx(mu * (1 - mu) / (nu + 1), rel=0.03)
+    assert variance.mean() == pytest.approx(mu * (1 - mu) / (nu + 1), abs=error)
+    tenth = np.argsort(np.argsort(mean)) * 10 // mean.size
+    for i in range(10):
+        part = tenth == i
+        bias = expected[part].mean() / variance[part].mean() - 1
+        noise = variance[part].std() / variance[part].mean() / np.sqrt(part.sum())
+        assert abs(bias) < (0.25 if n == 2 else 0.12) + 4 * noise
+    # The squared coefficient of variation of s² / E[s²|mean], pooled over the means.
+    ratio = variance / expected
+    own = ((p + q + 1) * p / ((p + q) * (p + q + 1) ** 2) * q / p).mean() * 0 + np.mean(
+        q / (p * (p + q + 1))
+    )
+    assert ratio.var() / ratio.mean() ** 2 == pytest.approx(own, rel=0.2)
+
+
+def test_gamma_limit_near_zero_and_one():
+    """There s/ȳ does not depend on ȳ: Var and mean of s²/ȳ² are those of Gamma students."""
+    n, a = 7.0, 0.8
+    mean = np.array([1e-5, 3e-5, 1e-4])
+    p, q = likelihoods._spread_shapes(likelihoods._NUMPY, mean, n, 1e-6 * a, 1e6)
+    relative = n / (n - 1) * p / (p + q) / mean
+    assert relative == pytest.approx(np.full(3, n / (n * a + 1)), rel=2e-3)
+    assert p == pytest.approx(np.full(3, p[0]), rel=2e-3)
+    mirrored = likelihoods._spread_shapes(likelihoods._NUMPY, 1 - mean, n, 1 - 1e-6 * a, 1e6)
+    assert np.allclose((p, q), mirrored, rtol=1e-6)
+
+
+def test_normal_limit_is_the_chi_square_law():
+    mu, nu, n = 0.4, 1e6, 9
+    sigma = np.sqrt(mu * (1 - mu) / (nu + 1))
+    mean, sd = mu + sigma * np.array([-0.5, 0.1, 0.6]), sigma * np.array([0.6, 1.0, 1.5])
+    beta = beta_summary_logp(mean, sd, n, mu, nu)
+    normal = normal_summary_logp(mean, sd, n, mu, sigma)
+    assert beta == pytest.approx(normal, abs=5e-3)
+
+
+def test_bernoulli_limit_reaches_the_largest_spread():
+    mean = np.array([0.3, 0.5, 0.7])
+    p, q = likelihoods._spread_shapes(likelihoods._NUMPY, mean, 40.0, 0.5, 0.01)
+    assert np.all(p / (p + q) > 0.9)
+
+
+def test_mirror_image_has_the_same_density():
+    left = beta_summary_logp(0.2, 0.15, [2, 5, 30], 0.3, 4.0)
+    right = beta_summary_logp(0.8, 0.15, [2, 5, 30], 0.7, 4.0)
+    assert left == pytest.approx(right, rel=1e-9)
+
+
+def test_normal_summary_is_the_students_up_to_a_constant():
+    rng = np.random.default_rng(3)
+    y = rng.normal(176, 7, 12)
+    mean, sd = y.mean(), y.std(ddof=1)
+    mu, sigma = rng.normal(176, 3, 20), rng.uniform(4, 10, 20)
+    raw = stats.norm.logpdf(y[:, None], mu, sigma).sum(axis=0)
+    assert normal_students_logp(12, mean, sd, mu, sigma) == pytest.approx(raw, rel=1e-12)
+    difference = normal_summary_logp(mean, sd, 12, mu, sigma) - raw
+    assert np.ptp(difference) == pytest.approx(0, abs=1e-9)
+
+
+def test_normal_summary_is_the_density_of_mean_and_sd():
+    mean, sd, n, mu, sigma = 177.0, 6.0, 5, 175.0, 7.0
+    expected = stats.norm.logpdf(mean, mu, sigma / np.sqrt(n))
+    expected += stats.chi.logpdf(sd * np.sqrt(n - 1) / sigma, n - 1) + np.log(np.sqrt(n - 1) / sigma)
+    assert normal_summary_logp(mean, sd, n, mu, sigma) == pytest.approx(expected, rel=1e-12)
+
+
+def test_collapsed_beta_is_the_sum_over_students():
+    y = students(0.7, 5.0, 30, 1)[0]
+    mu, nu = np.array([0.5, 0.7, 0.95]), np.array([2.0, 5.0, 60.0])
+    raw = stats.beta.logpdf(y[:, None], mu * nu, (1 - mu) * nu).sum(axis=0)
+    collapsed = beta_students_logp(30, np.log(y).sum(), np.log1p(-y).sum(), mu, nu)
+    assert collapsed == pytest.approx(raw, rel=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("logp", "args"),
+    [
+        (beta_mean_logp, ([0.6, 0.9, 1.2], [1, 5, 9], [0.5, 0.8, 0.8], [3.0, 8.0, 8.0])),
+        (
+            beta_summary_logp,
+            ([0.6, 0.9, 0.7], [np.nan, 0.1, 0.0], [1, 5, 9], [0.5, 0.8, 0.8], [3.0, 8.0, 8.0]),
+        ),
+        (beta_students_logp, ([3, 20], [-1.0, -9.0], [-4.0, -30.0], [0.5, 0.8], [3.0, 8.0])),
+        (normal_students_logp, ([1, 20], [170.0, 171.0], [np.nan, 7.0], [175.0, 176], [7.0, 8.0])),
+        (normal_summary_logp, ([170.0, 171.0], [np.nan, 7.0], [1, 20], [175.0, 176], [7.0, 8.0])),
+    ],
+)
+def test_numpy_and_pytensor_are_one_formula(logp, args):
+    args = [np.asarray(x, dtype=float) for x in args]
+    tensors = [pt.as_tensor(x) for x in args]
+    result = logp(*args)
+    assert isinstance(result, np.ndarray)
+    assert pytensor.function([], logp(*tensors))() == pytest.approx(result, rel=1e-9)
+
+
+def test_class_of_one_counts_by_its_mean_alone():
+    assert beta_summary_logp(0.7, np.nan, 1, 0.6, 5.0) == beta_mean_logp(0.7, 1, 0.6, 5.0)
+    assert beta_mean_logp(0.7, 1, 0.6, 5.0) == pytest.approx(stats.beta.logpdf(0.7, 3.0, 2.0))
+    assert normal_summary_logp(170.0, np.nan, 1, 175.0, 7.0) == pytest.approx(
+        stats.norm.logpdf(170, 175, 7)
+    )
+
+
+def test_density_is_zero_outside_the_support():
+    mean = np.array([-0.1, 0.0, 1.0, 1.1, 0.5, 0.5, 0.5])
+    sd = np.array([0.1, 0.1, 0.1, 0.1, 0.0, -0.1, 0.6])
+    assert np.all(beta_summary_logp(mean, sd, 10, 0.5, 5.0) == -np.inf)
+    assert np.all(beta_mean_logp(mean[:4], 10, 0.5, 5.0) == -np.inf)
+    assert normal_summary_logp(170.0, 0.0, 3, 170.0, 7.0) == -np.inf
+
+
+def test_extremes_are_finite_with_finite_gradients():
+    axes = (
+        [0.0005, 0.65, 0.9995],
+        [1e-3, 0.5, 0.999],
+        [1, 2, 3, 12, 500, 20_000],
+        [1e-6, 0.05, 0.5, 0.99, 1 - 1e-6],
+        [1e-3, 0.1, 1.5, 60.0, 1e6],
+    )
+    mean, reach, n, mu, nu = (x.ravel() for x in np.meshgrid(*axes, indexing="ij"))
+    sd = reach * np.sqrt(mean * (1 - mean) * n / np.maximum(n - 1, 1))
+    sd[n == 1] = np.nan
+    assert np.all(np.isfinite(beta_summary_logp(mean, sd, n, mu, nu)))
+
+    eta, log_nu = pt.dvectors("eta", "log_nu")
+    logp = beta_summary_logp(mean, sd, n, pt.sigmoid(eta), pt.exp(log_nu))
+    value = pytensor.function([eta, log_nu], [logp, *pt.grad(logp.sum(), [eta, log_nu])])
+    assert all(np.all(np.isfinite(x)) for x in value(logit(mu), np.log(nu)))
+    for far in [(-800.0, 0.0), (800.0, 0.0), (0.0, -800.0), (0.0, 800.0), (40.0, 40.0)]:
+        at = [np.full(mean.size, x) for x in far]
+        assert all(np.all(np.isfinite(x)) for x in value(*at)), far
+
+
+def test_gradient_is_that_of_the_value():
+    eta, log_nu = pt.dvectors("eta", "log_nu")
+    mean, sd, n = np.array([0.6, 0.93, 0.2]), np.array([0.2, 0.05, 0.1]), np.array([3, 8, 90])
+    logp = beta_summary_logp(mean, sd, n, pt.sigmoid(eta), pt.exp(log_nu)).sum()
+    gradient = pytensor.function([eta, log_nu], pt.grad(logp, [eta, log_nu]))
+    at = np.array([[0.5, 2.0, -1.2], [1.4, 2.2, 1.9]])
+    found = np.array(gradient(*at))
+
+    def total(x):
+        return beta_summary_logp(mean, sd, n, expit(x[0]), np.exp(x[1])).sum()
+
+    for index in np.ndindex(2, 3):
+        step = np.zeros((2, 3))
+        step[index] = 1e-5
+        slope = (total(at + step) - total(at - step)) / 2e-5
+        assert found[index] == pytest.approx(slope, rel=1e-5, abs=1e-5)
+
+
+def test_published_moves_rounded_numbers_inside_and_keeps_the_rest():
+    mean = np.array([0.0, 1.0, 0.64, 0.999, 0.5])
+    sd = np.array([0.0, 0.0, 0.187, 0.05, np.nan])
+    n = np.array([3, 2, 20, 2, 1])
+    kept = mean.copy(), sd.copy()
+    new_mean, new_sd = published(mean, sd, n)
+    assert np.all(np.isfinite(beta_summary_logp(new_mean, new_sd, n, 0.6, 5.0)))
+    assert new_mean[2:] == pytest.approx([0.64, 0.999, 0.5])
+    assert (new_sd[2], new_sd[4]) == (0.187, 0.0)
+    assert new_mean[:2] == pytest.approx([0.0005, 0.9995])
+    assert np.array_equal(kept[0], mean)
+    assert np.array_equal(kept[1], sd, equal_nan=True)
+
+
+@pytest.fixture(scope="module")
+def exam_model():
+    with pm.Model(coords={"school": ["0009", "0012", "0101"]}) as model:
+        eta = pm.Normal("eta_school", 0.6, 0.5, dims="school")
+        nu = pm.LogNormal("nu_school", np.log(7), 0.3, dims="school")
+        mu = pm.Deterministic("mu_school", pm.math.sigmoid(eta), dims="school")
+        observed = [0.66, 0.81, 0.7], [0.19, 0.08, np.nan]
+        beta_summary("exam", mu, nu, [24, 3, 1], observed=observed, dims="school")
+    return model
+
+
+def test_beta_summary_in_a_model(exam_model):
+    point = {"eta_school": np.array([0.5, 1.0, 0.7]), "nu_school_log__": np.log([5.0, 7.0, 9.0])}
+    values = exam_model.compile_logp(vars=exam_model["exam"], sum=False)(point)[0]
+    expected = beta_summary_logp(
+        [0.66, 0.81, 0.7], [0.19, 0.08, np.nan], [24, 3, 1], expit([0.5, 1.0, 0.7]), [5.0, 7.0, 9.0]
+    )
+    assert values == pytest.approx(expected, rel=1e-9)
+    assert np.all(np.isfinite(exam_model.compile_dlogp()(point)))
+
+
+def test_predictive_draws_and_log_likelihood(exam_model):
+    with exam_model:
+        prior = pm.sample_prior_predictive(draws=50, random_seed=1)
+        exam = prior.prior_predictive["exam"]
+        assert exam.dims == ("chain", "draw", "school", "statistic")
+        assert exam.coords["statistic"].to_numpy().tolist() == ["mean", "sd"]
+        assert np.all(exam.sel(statistic="sd", school="0101") == 0)
+        assert np.all(exam.sel(statistic="sd", school="0009") > 0)
+        posterior = prior.prior.to_dataset()
+        posterior = pm.sample_posterior_predictive(
+            posterior, random_seed=1, progressbar=False
+        ).posterior_predictive["exam"]
+        assert posterior.shape == exam.shape
+        prior["posterior"] = prior["prior"]
+        pm.compute_log_likelihood(prior, progressbar=False)
+    assert prior.log_likelihood["exam"].dims == ("chain", "draw", "school")
+
+
+@pytest.mark.parametrize("n", [1, 2, 30])
+def test_draws_are_students_summarised(monkeypatch, n):
+    """Also when they come in several blocks."""
+    monkeypatch.setattr(likelihoods, "_STUDENTS_AT_ONCE", 1000)
+    mu, nu, size = 0.7, 5.0, 20_000
+    draws = pm.draw(
+        pm.CustomDist.dist(
+            mu,
+            nu,
+            np.full(size, float(n)),
+            random=lambda *args, **kwargs: likelihoods._simulate(
+                likelihoods._draw_beta, *args, **kwargs
+            ),
+            signature="(),(),()->(2)",
+        ),
+        random_seed=2,
+    )
+    v = mu * (1 - mu) / (nu + 1)
+    assert draws[:, 0].mean() == pytest.approx(mu, abs=4 * np.sqrt(v / n / size))
+    assert draws[:, 0].var() == pytest.approx(v / n, rel=4 * np.sqrt(2.5 / size))
+    if n == 1:
+        assert np.all(draws[:, 1] == 0)
+    else:
+        variance = draws[:, 1] ** 2
+        assert variance.mean() == pytest.approx(v, abs=4 * variance.std() / np.sqrt(size))
+    assert np.unique(draws[:, 0]).size == size
+
+
+def test_normal_summary_and_beta_mean_draw(monkeypatch):
+    with pm.Model(coords={"group": ["a", "b"]}):
+        normal_summary("height", [170.0, 180.0], 7.0, [50, 2], dims="group")
+        beta_mean("score", [0.2, 0.9], 5.0, [50, 2], dims="group")
+        prior = pm.sample_prior_predictive(draws=4000, random_seed=1).prior
+    mean = prior["height"].sel(statistic="mean").mean(("chain", "draw")).to_numpy()
+    error = 4 * 7 / np.sqrt(np.array([50, 2]) * 4000)
+    assert np.all(np.abs(mean - [170, 180]) < error)
+    variance = (prior["height"].sel(statistic="sd") ** 2).mean(("chain", "draw")).to_numpy()
+    assert np.all(np.abs(variance / 49 - 1) < 4 * np.sqrt(2 / np.array([49, 1]) / 4000))
+    score = prior["score"].mean(("chain", "draw")).to_numpy()
+    v = np.array([0.16, 0.09]) / 6 / np.array([50, 2])
+    assert np.all(np.abs(score - [0.2, 0.9]) < 4 * np.sqrt(v / 4000))
+
+
+def test_impossible_observations_are_refused():
+    with pm.Model(), pytest.raises(ValueError, match=r"exam: 1 observed .* positions \[1\]"):
+        beta_summary("exam", 0.6, 5.0, [3, 4], observed=([0.5, 0.6], [0.1, 0.0]))
+    with pm.Model(), pytest.raises(ValueError, match=r"exam: 1 observed .* positions \[0\]"):
+        beta_mean("exam", 0.6, 5.0, [3, 4], observed=[1.0, 0.6])
+    with pm.Model(), pytest.raises(ValueError, match="height: 1 observed"):
+        normal_summary("height", 170.0, 5.0, [3, 4], observed=([170, 171], [0.0, 7.0]))
+
+
+@pytest.mark.slow
+def test_nutpie_samples_the_exam_model(exam_model):
+    with exam_model:
+        fit = pm.sample(draws=300, tune=300, chains=2, random_seed=1, progressbar=False)
+    assert fit.posterior.sizes["draw"] == 300
+    assert np.isfinite(fit.posterior["mu_school"]).all()
+
+
+# Coverage -------------------------------------------------------------------------------------
+
+
+def earlier_form(mean, sd, n, mu, nu):
+    """Beta mean and Gamma variance given the mean, its expectation bent by exp: the comparison."""
+    h = mu * (1 - mu)
+    v = h / (nu + 1)
+    third = 2 * (1 - 2 * mu) * h / ((nu + 1) * (nu + 2))
+    kurtosis = 6 * ((nu + 1) * (1 - 4 * h) - h * (nu + 2)) / (h * (nu + 2) * (nu + 3))
+    g = third / v**2
+    expected = v * np.exp(g * (mean - mu) - g**2 * v / (2 * n))
+    cv2 = (v**2 * (2 / (n - 1) + kurtosis / n) - third**2 / (n * v)) / v**2
+    shape, rate = 1 / cv2, 1 / (cv2 * expected)
+    gamma = shape * np.log(rate) - gammaln(shape) + (shape - 1) * np.log(sd**2) - rate * sd**2
+    return beta_mean_logp(mean, n, mu, nu) + gamma + np.log(2 * sd)
+
+
+def ranks(posterior, truth, nodes):
+    """Posterior probability below the truth; the grid's cells have their nodes in the middle."""
+    posterior = posterior / posterior.sum(axis=1, keepdims=True)
+    below = np.cumsum(posterior, axis=1)
+    step = nodes[1] - nodes[0]
+    position = (truth - nodes[0]) / step + 0.5
+    cell = np.clip(position.astype(int), 0, nodes.size - 1)
+    row = np.arange(truth.size)
+    return below[row, cell] - posterior[row, cell] * (1 - np.clip(position - cell, 0, 1))
+
+
+def coverage_ranks(logp, y, eta, log_nu, eta_nodes, log_nu_nodes, log_prior):
+    """Ranks of the true (eta, log nu) of each row of students in its posterior on a grid."""
+    y = np.clip(y, 1e-15, 1 - 1e-12)
+    n = y.shape[1]
+    mu, nu = expit(eta_nodes)[:, None], np.exp(log_nu_nodes)
+    found = []
+    for part in np.array_split(np.arange(len(y)), len(y) // 200):
+        rows = y[part][:, :, None, None]
+        if logp is None:
+            sums = np.log(rows).sum(axis=1), np.log1p(-rows).sum(axis=1)
+            density = beta_students_logp(n, *sums, mu, nu)
+        else:
+            density = logp(rows.mean(axis=1), rows.std(axis=1, ddof=1), n, mu, nu)
+        density = np.where(np.isnan(density), -np.inf, density) + log_prior
+        weight = np.exp(density - density.max(axis=(1, 2), keepdims=True))
+        found.append(
+            (
+                ranks(weight.sum(axis=2), eta[part], eta_nodes),
+                ranks(weight.sum(axis=1), log_nu[part], log_nu_nodes),
+            )
+        )
+    return np.concatenate(found, axis=1)
+
+
+def covered(rank, probability):
+    return 100 * np.mean(np.abs(rank - 0.5) < probability / 2)
+
+
+def fixed_coverage(logp, mu, n, nu=9.0, size=3000, seed=2):
+    """89 % coverage of mu at one (mu, n); flat prior on mu, log nu ~ N(log 9, 1)."""
+    y = np.random.default_rng([seed, n, int(1000 * mu)]).beta(mu * nu, (1 - mu) * nu, (size, n))
+    width = max(5 / np.sqrt(mu * (1 - mu) * (nu + 1) * n), 0.5)
+    eta = logit(mu) + np.linspace(-min(width, 4), min(1.3 * width, 5), 121)
+    log_nu = np.log(nu) + np.linspace(-3.5, 3.5, 41)
+    prior = np.log(expit(eta) * expit(-eta))[:, None] - (log_nu - np.log(nu)) ** 2 / 2
+    truth = np.full(size, logit(mu)), np.full(size, np.log(nu))
+    return covered(coverage_ranks(logp, y, *truth, eta, log_nu, prior)[0], 0.89)
+
+
+def drawn_coverage(logp, n, mean=0.9, size=4000, seed=3):
+    """89 % coverage of mu and nu, parameters from their prior, raw means above 0.8.
+
+    Bands by what is observed keep the coverage of an exact likelihood at 89 %.
+    """
+    rng = np.random.default_rng([seed, n])
+    eta = logit(mean) + rng.standard_normal(size)
+    log_nu = np.log(7) + 0.8 * rng.standard_normal(size)
+    mu, nu = expit(eta)[:, None], np.exp(log_nu)[:, None]
+    y = rng.beta(mu * nu, (1 - mu) * nu, (size, n))
+    eta_nodes = logit(mean) + np.linspace(-4.5, 4.5, 121)
+    log_nu_nodes = np.log(7) + 0.8 * np.linspace(-4, 4, 33)
+    prior = -((eta_nodes - logit(mean))[:, None] ** 2) / 2
+    prior = prior - ((log_nu_nodes - np.log(7)) / 0.8) ** 2 / 2
+    rank = coverage_ranks(logp, y, eta, log_nu, eta_nodes, log_nu_nodes, prior)
+    high = y.mean(axis=1) > 0.8
+    return covered(rank[0, high], 0.89), covered(rank[1, high], 0.89), high.sum()
+
+
+FORMS = {
+    "raw students": None,
+    "this likelihood": beta_summary_logp,
+    "Gamma variance, exponential bend": earlier_form,
+}
+CELLS = [
+    (0.6, 6),
+    (0.6, 40),
+    (0.9, 6),
+    (0.9, 12),
+    (0.9, 40),
+    (0.95, 6),
+    (0.95, 12),
+    (0.95, 40),
+    (0.12, 12),
+]
+@@DOC@@
+
+
+@pytest.mark.calibration
+@pytest.mark.parametrize("form", FORMS)
+def test_documented_coverage_at_fixed_parameters(form):
+    for (mu, n), documented in zip(CELLS, FIXED[form], strict=True):
+        found = fixed_coverage(FORMS[form], mu, n, seed=12)
+        assert abs(found - documented) < 4 * np.sqrt(2) * 100 * np.sqrt(0.89 * 0.11 / 3000), (mu, n)
+
+
+@pytest.mark.calibration
+@pytest.mark.parametrize("form", FORMS)
+def test_documented_coverage_of_drawn_parameters(form):
+    for n, documented in zip(SIZES, DRAWN[form], strict=True):
+        *found, size = drawn_coverage(FORMS[form], n, seed=13)
+        error = 4 * np.sqrt(2) * 100 * np.sqrt(0.89 * 0.11 / size)
+        assert np.all(np.abs(np.array(found) - documented) < error), n
+
+
+@pytest.mark.calibration
+@pytest.mark.parametrize("n", [2, 3, 6, 12])
+def test_coverage_survives_publication_to_three_decimals(n):
+    def rounded(mean, sd, n, mu, nu):
+        mean, sd = published(mean.round(3), sd.round(3), n)
+        return beta_summary_logp(mean, sd, n, mu, nu)
+
+    *found, size = drawn_coverage(rounded, n, seed=14)
+    error = 4 * 100 * np.sqrt(0.89 * 0.11 / size)
+    assert np.all(np.abs(np.array(found) - 89) < error)

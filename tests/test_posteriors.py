@@ -1,0 +1,111 @@
+"""Posteriors reached by two routes agree, within the Monte Carlo error of both."""
+
+import arviz_stats as azs
+import numpy as np
+import pymc as pm
+import pytest
+from models import MODELS, build, table_for
+from scipy.stats import norm
+
+import hbm
+
+RECOMMENDED = ["heights.partial_pooling", "scores.nested", "exams.nested"]
+OTHERS = [n for n in MODELS if n not in RECOMMENDED and "complete" not in n]
+
+
+def sample(model, seed=1, **settings):
+    settings = {"draws": 2000, "tune": 1000, "target_accept": 0.95} | settings
+    return hbm.sample(model, random_seed=seed, progressbar=False, **settings)
+
+
+def differences(first, second):
+    """Return, for each quantity, the differences of mean and sd in standard errors of both fits."""
+    first, second = first["posterior"].to_dataset(), second["posterior"].to_dataset()
+    found = {}
+    for name in set(first.data_vars) & set(second.data_vars):
+        for statistic in ("mean", "sd"):
+            values = [
+                getattr(fit[name], {"mean": "mean", "sd": "std"}[statistic])(("chain", "draw"))
+                for fit in (first, second)
+            ]
+            errors = [azs.mcse(fit[name], method=statistic) for fit in (first, second)]
+            z = (values[0] - values[1]) / np.hypot(*errors)
+            found[f"{statistic} of {name}"] = np.ravel(z)
+    return found
+
+
+def assert_same_posterior(first, second):
+    z = differences(first, second)
+    n = sum(map(len, z.values()))
+    # The largest of n standard Normals exceeds this once in a thousand runs, were they independent.
+    limit = norm.isf(0.001 / (2 * n))
+    worst = {name: float(np.abs(v).max()) for name, v in z.items() if np.abs(v).max() > limit}
+    assert not worst, f"{worst} exceed {limit:.2f}"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::hbm.ConvergenceWarning")
+@pytest.mark.parametrize("parameterisation", ["centred", "non-centred"])
+@pytest.mark.parametrize("name", RECOMMENDED)
+def test_parameterisations_agree(name, parameterisation, informed_fits):
+    other = sample(build(name, parameterisation=parameterisation), seed=2, draws=4000)
+    assert_same_posterior(informed_fits(name), other)
+
+
+@pytest.mark.calibration
+@pytest.mark.filterwarnings("ignore::hbm.ConvergenceWarning")
+@pytest.mark.parametrize("parameterisation", ["centred", "non-centred"])
+@pytest.mark.parametrize("name", OTHERS)
+def test_parameterisations_of_the_other_models_agree(name, parameterisation, informed_fits):
+    other = sample(build(name, parameterisation=parameterisation), seed=2, draws=4000)
+    assert_same_posterior(informed_fits(name), other)
+
+
+@pytest.fixture(scope="module")
+def informed_fits():
+    """Return a function that samples a model in the informed form, once."""
+    fits = {}
+
+    def fit_of(name):
+        if name not in fits:
+            fits[name] = sample(build(name))
+        return fits[name]
+
+    return fit_of
+
+
+@pytest.mark.slow
+def test_published_heights_have_the_posterior_of_the_people(informed_fits):
+    people = table_for("heights")
+    by_country = people.groupby("country", sort=False)["height"]
+    table = by_country.agg(n_people="size", mean="mean", sd="std").reset_index()
+    published = sample(hbm.heights.partial_pooling(table), seed=3)
+    assert_same_posterior(informed_fits("heights.partial_pooling"), published)
+
+
+@pytest.mark.slow
+def test_eight_schools_in_anybodys_model():
+    y = np.array([28, 8, -3, 7, -1, 1, 18, 12.0])
+    se = np.array([15, 10, 16, 11, 9, 11, 10, 18.0])
+    with pm.Model(coords={"school": list("ABCDEFGH")}) as model:
+        mu = pm.Normal("mu", 0, 5)
+        tau = pm.HalfCauchy("tau", 5)
+        theta = pm.Normal("theta", mu, tau, dims="school", transform=hbm.informed(y, se))
+        pm.Normal("effect", theta, se, observed=y, dims="school")
+    fit = hbm.sample(model, draws=5000, random_seed=4, progressbar=False)
+    assert int(fit["sample_stats"]["diverging"].sum()) == 0
+    # The public reference posterior, whose own errors are part of the numbers.
+    for name, mean, error in (("mu", 4.41, 0.03), ("tau", 3.60, 0.06)):
+        draws = fit["posterior"][name]
+        assert abs(float(draws.mean()) - mean) < error + 4 * float(azs.mcse(draws))
+
+
+@pytest.mark.slow
+def test_the_real_table_is_sampled_well_by_default(diploma):
+    table = hbm.exam_table(diploma, course="Mathematics 30-1", year=2016)
+    assert len(table) == 318
+    fit = hbm.sample(hbm.exams.nested(table), random_seed=5, progressbar=False)
+    diagnosis = hbm.diagnose(fit)
+    assert diagnosis.ok, str(diagnosis)
+    checks = diagnosis.checks.set_index("check")["value"]
+    assert checks["bulk ESS"] >= 2500
