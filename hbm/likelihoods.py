@@ -24,8 +24,8 @@ v = μ(1−μ)/(ν+1), the variance of one student.
   ends known from the fourth moments of Gamma variables, through the value that gives
   E[s⁴] = v²(1 + 2/(n−1) + κ/n), with κ the excess kurtosis.
 
-Normal students (ν → ∞) then have the χ² law, and Gamma students (μ → 0 or 1) an s/ȳ independent of
-ȳ. No constant is fitted; :func:`beta_summary_logp` has the coverage measured with simulated
+Normal students (ν → ∞) then have the χ² law, Gamma students (μ → 0 or 1) an E[s²|ȳ] in proportion
+to ȳ². No constant is fitted; :func:`beta_summary_logp` has the coverage measured with simulated
 students.
 
 Each ``..._logp`` takes numbers, NumPy arrays or PyTensor tensors that broadcast together, and
@@ -76,7 +76,6 @@ _NUMPY = SimpleNamespace(
 _MU = 1e-9, 1 - 1e-9
 _NU = 1e-4, 1e7
 _E = 1e-12, 0.99
-_STUDENTS_AT_ONCE = 2_000_000
 
 
 def _ops(*values: Any) -> Any:
@@ -134,11 +133,7 @@ def _spread_shapes(xp: Any, mean: Any, n: Any, mu: Any, nu: Any) -> tuple[Any, A
     bend = inverse * (nu - 1 + tilt * (1 + mu - 3 * y2))
     curved = 1 + h(y2) / (size + 5) * (slope**2 - bend)
     log_wanted = (
-        log_d(y2)
-        + xp.log(size + 2)
-        + xp.log(size + 3)
-        - xp.log(size)
-        - xp.log(product + size + 1)
+        log_d(y2) + xp.log(size + 2) + xp.log(size + 3) - xp.log(size) - xp.log(product + size + 1)
     )
     delta = (xp.exp(log_wanted) - curved) * (size + 5) / (size + 4) / h(y2)
     delta = xp.maximum(delta, -3.0)
@@ -230,7 +225,33 @@ def beta_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, nu: Any) -> Any:
 
     Notes
     -----
-    (table)
+    Measured coverage of 89 % intervals, in per cent, students simulated one by one. Raw students is
+    the likelihood of the students themselves: what is attainable. The comparison has the same mean
+    and a Gamma variance whose expectation given the mean is bent by an exponential.
+
+    Of μ: μ and ν = 9 fixed; prior flat on μ, log ν ~ N(log 9, 1); 3,000 data sets each, ± 0.6:
+
+    =============== ======== ======== ======== ======== ======== ======== ======== ======== ========
+    mean, n         0.6, 6   0.6, 40  0.9, 6   0.9, 12  0.9, 40  0.95, 6  0.95, 12 0.95, 40 0.12, 12
+    =============== ======== ======== ======== ======== ======== ======== ======== ======== ========
+    raw students    88.7     89.0     89.9     90.0     88.5     90.4     90.5     89.6     89.1
+    this likelihood 88.8     88.9     90.5     90.6     88.4     90.6     92.0     90.2     90.1
+    comparison      86.9     88.4     84.3     87.4     86.9     84.4     86.4     87.5     86.6
+    =============== ======== ======== ======== ======== ======== ======== ======== ======== ========
+
+    Of μ and of ν: both drawn from their prior, logit μ ~ N(logit 0.9, 1), log ν ~ N(log 7, 0.8);
+    schools whose raw mean is above 0.8, some 3,000 each:
+
+    ================== ===== ===== ===== ===== ===== ===== =====
+    n                  2     3     4     6     9     12    40
+    ================== ===== ===== ===== ===== ===== ===== =====
+    μ, raw students    89.0  88.8  89.1  88.9  89.3  87.7  88.8
+    μ, this likelihood 88.0  88.3  88.5  89.2  89.3  87.7  89.4
+    μ, comparison      78.5  79.3  80.1  83.1  83.7  83.6  86.8
+    ν, raw students    89.7  89.1  89.1  88.8  89.3  87.9  88.5
+    ν, this likelihood 88.8  89.0  89.2  90.2  89.9  90.2  91.1
+    ν, comparison      88.7  89.7  89.3  90.7  90.2  89.9  90.5
+    ================== ===== ===== ===== ===== ===== ===== =====
 
     References
     ----------
@@ -417,7 +438,8 @@ def beta_summary(
     mu, nu : TensorVariable
         The students' Beta(μν, (1−μ)ν), one per group.
     n : array_like of int
-        Number of students of each group, constant. Where it is 1 the mean alone counts.
+        Number of students of each group: one dimension, constant. Where it is 1 the mean alone
+        counts.
     observed : tuple of array_like, optional
         (mean, sd), proportions; see :func:`published` for rounded ones. An sd may be NaN where
         n = 1.
@@ -445,7 +467,7 @@ def beta_summary(
     >>> model.named_vars_to_dims["exam"]
     ('school', 'statistic')
     """
-    return _summary(name, (mu, nu), n, observed, dims, beta_summary_logp, _draw_beta)
+    return _summary(name, (mu, nu), n, observed, dims, beta_summary_logp, _beta_students)
 
 
 def normal_summary(
@@ -470,7 +492,7 @@ def normal_summary(
     >>> model.named_vars_to_dims["height"]
     ('country', 'statistic')
     """
-    return _summary(name, (mu, sigma), n, observed, dims, normal_summary_logp, _draw_normal)
+    return _summary(name, (mu, sigma), n, observed, dims, normal_summary_logp, _normal_students)
 
 
 def beta_mean(
@@ -503,22 +525,14 @@ def beta_mean(
         observed = np.asarray(observed, dtype=float)
         _check_support(name, beta_mean_logp(observed, n, 0.5, 2.0), observed)
 
-    def logp(value: Any, mu: Any, nu: Any, n: Any) -> Any:
+    def logp(value: Any, mu: Any, nu: Any) -> Any:
         return beta_mean_logp(value, n, mu, nu)
 
-    def random(mu: Any, nu: Any, n: Any, rng: Any = None, size: Any = None) -> np.ndarray:
-        return _simulate(_draw_beta, mu, nu, n, rng, size)[..., 0]
+    def dist(mu: Any, nu: Any, size: Any) -> Any:
+        return _summarised(_beta_students, mu, nu, n)[0]
 
     return pm.CustomDist(
-        name,
-        mu,
-        nu,
-        n,
-        logp=logp,
-        random=random,
-        signature="(),(),()->()",
-        observed=observed,
-        dims=dims,
+        name, mu, nu, logp=logp, dist=dist, signature="(),()->()", observed=observed, dims=dims
     )
 
 
@@ -529,7 +543,7 @@ def _summary(
     observed: tuple[ArrayLike, ArrayLike] | None,
     dims: str | Sequence[str] | None,
     density: Callable[..., Any],
-    draw: Callable[..., np.ndarray],
+    draw: Callable[..., Any],
 ) -> Variable:
     """Make an observed variable (..., statistic) of a density of (mean, sd) and a student's law."""
     n = np.asarray(n, dtype=float)
@@ -543,19 +557,18 @@ def _summary(
         dims = (dims, "statistic") if isinstance(dims, str) else (*dims, "statistic")
         pm.modelcontext(None).add_coord("statistic", ["mean", "sd"])
 
-    def logp(value: Any, first: Any, second: Any, n: Any) -> Any:
+    def logp(value: Any, first: Any, second: Any) -> Any:
         return density(value[..., 0], value[..., 1], n, first, second)
 
-    def random(first: Any, second: Any, n: Any, rng: Any = None, size: Any = None) -> np.ndarray:
-        return _simulate(draw, first, second, n, rng, size)
+    def dist(first: Any, second: Any, size: Any) -> Any:
+        return pt.stack(_summarised(draw, first, second, n), axis=-1)
 
     return pm.CustomDist(
         name,
         *parameters,
-        n,
         logp=logp,
-        random=random,
-        signature="(),(),()->(2)",
+        dist=dist,
+        signature="(),()->(2)",
         observed=observed,
         dims=dims,
     )
@@ -574,29 +587,23 @@ def _check_support(name: str, log_density: np.ndarray, *values: np.ndarray) -> N
         )
 
 
-def _draw_beta(rng: np.random.Generator, mu: np.ndarray, nu: np.ndarray) -> np.ndarray:
-    mu, nu = np.clip(mu, *_MU), np.clip(nu, *_NU)
-    return rng.beta(mu * nu, (1 - mu) * nu)
+def _beta_students(mu: Any, nu: Any) -> Any:
+    mu, nu = pt.clip(mu, *_MU), pt.clip(nu, *_NU)
+    return pm.Beta.dist(mu * nu, (1 - mu) * nu)
 
 
-def _draw_normal(rng: np.random.Generator, mu: np.ndarray, sigma: np.ndarray) -> np.ndarray:
-    return rng.normal(mu, sigma)
+def _normal_students(mu: Any, sigma: Any) -> Any:
+    return pm.Normal.dist(mu, sigma)
 
 
-def _simulate(
-    draw: Callable[..., np.ndarray], first: Any, second: Any, n: Any, rng: Any, size: Any
-) -> np.ndarray:
-    """Draw n students one by one for every element; return (mean, sd). Memory is bounded."""
-    shape = np.broadcast_shapes(np.shape(first), np.shape(second), np.shape(n), tuple(size or ()))
-    first, second, n = (np.broadcast_to(x, shape).ravel() for x in (first, second, n))
-    n = n.astype(int)
-    summary = np.zeros((n.size, 2))
-    block = np.cumsum(n) // _STUDENTS_AT_ONCE
-    for members in np.split(np.arange(n.size), np.flatnonzero(np.diff(block)) + 1):
-        m = n[members]
-        start = np.cumsum(m) - m
-        students = draw(rng, np.repeat(first[members], m), np.repeat(second[members], m))
-        mean = np.add.reduceat(students, start) / m
-        squares = np.add.reduceat((students - np.repeat(mean, m)) ** 2, start)
-        summary[members] = np.stack([mean, np.sqrt(squares / np.maximum(m - 1, 1))], axis=-1)
-    return summary.reshape(*shape, 2)
+def _summarised(
+    students: Callable[..., Any], first: Any, second: Any, n: np.ndarray
+) -> tuple[Any, Any]:
+    """Draw n students for every group, one by one, and return the groups' means and sds."""
+    group = np.repeat(np.arange(n.size, dtype="int32"), n.astype(int))
+    first, second = (pt.broadcast_to(x, n.shape)[group] for x in (first, second))
+    y = students(first, second)
+    none = pt.zeros(n.size)
+    mean = none[group].inc(y) / n
+    squares = none[group].inc((y - mean[group]) ** 2)
+    return mean, pt.sqrt(squares / np.maximum(n - 1, 1))

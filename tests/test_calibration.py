@@ -188,7 +188,7 @@ def coverage(ranks, quantity):
     """Return coverage by band, with a standard error that knows that sets share parameters."""
     rows = ranks[ranks["quantity"] == quantity].assign(all="all")
     rows["n"] = pd.cut(rows["size"], [2, 9, 29, 1000], labels=["3–9", "10–29", "30+"]).astype(str)
-    if rows["mean"].max() < 1:
+    if rows["mean"].max() <= 1:
         rows["at"] = pd.cut(
             rows["mean"], [0, 0.2, 0.3, 0.8, 1], labels=["< 0.2", "0.2–0.3", "0.3–0.8", "> 0.8"]
         ).astype(str)

@@ -411,16 +411,16 @@ def test_students_stand_by_district_and_school():
         {
             "district": ["x", "y", "x", "x", "y"],
             "school": ["a", "b", "c", "a", "b"],
-            "score": [0.1, 0.2, 0.3, 0.5, 0.4],
+            "score": [0.1, 0.2, 0.3, 0.5, 0.8],
         }
     )
     ax = plots.plot_students(table, district="district")
     blocks = [line for line in ax.lines if line.get_linestyle() == "None"]
     assert [line.get_xdata().tolist() for line in blocks] == [[0, 1], [2], [3, 4]]
-    assert [line.get_ydata().tolist() for line in blocks] == [[0.1, 0.5], [0.3], [0.2, 0.4]]
+    assert [line.get_ydata().tolist() for line in blocks] == [[0.1, 0.5], [0.3], [0.2, 0.8]]
     assert blocks[0].get_marker() == blocks[1].get_marker() != blocks[2].get_marker()
     assert len({line.get_color() for line in blocks}) == 3
-    assert [y for *_, y in horizontal(ax)] == pytest.approx([0.3, 0.3, 0.3])
+    assert [y for *_, y in horizontal(ax)] == pytest.approx([0.3, 0.3, 0.5])
     (boundary,) = [line for line in ax.lines if line.get_linestyle() == "-"]
     assert boundary.get_xdata()[0] == 2.5
     assert [t.get_text() for t in ax.get_xticklabels()] == ["a", "c", "b"]
@@ -455,6 +455,7 @@ def test_area_is_the_number_of_students():
     ax = plots.plot_exam_table(table, sized=True)
     _, _, size, _ = points(ax)
     assert_allclose(size / size[0], [1, 1 / 7, 1 / 2])
+    assert size[0] == plots._LARGEST
     shown = ax.get_legend().legend_handles
     assert legend_texts(ax) == ["100 students", "500 students"]
     assert_allclose([h.get_markersize() ** 2 for h in shown], [size[0] / 7, size[0] * 5 / 7])
