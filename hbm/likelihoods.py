@@ -20,9 +20,9 @@ v = μ(1−μ)/(ν+1), the variance of one student.
       e(ȳ) = (n−1) h (1+δh) / D(ȳ),
       D(ȳ) = 1 + n {ν [(ȳ−μ)² + μ(1−μ)] + h [1 + (ȳ−μ) ν(1−2μ) / ((ν+2) μ(1−μ))]},
 
-  where δ, which vanishes as n grows, makes E[s²] = v for small n too. In the same way p joins two
-  ends known from the fourth moments of Gamma variables, through the value that gives
-  E[s⁴] = v²(1 + 2/(n−1) + κ/n), with κ the excess kurtosis.
+  where δ, which vanishes as n grows, makes E[s²] = v for small n too (within 1 % for n ≥ 4 at means
+  of 0.5 to 0.8). In the same way p joins two ends known from the fourth moments of Gamma variables,
+  through the value that gives E[s⁴] = v²(1 + 2/(n−1) + κ/n), with κ the excess kurtosis.
 
 Normal students (ν → ∞) then have the χ² law, Gamma students (μ → 0 or 1) an E[s²|ȳ] in proportion
 to ȳ². No constant is fitted; :func:`beta_summary_logp` has the coverage measured with simulated

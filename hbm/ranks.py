@@ -207,7 +207,9 @@ def pairwise(fit: xr.DataTree, group: str, labels: Sequence[str] | None = None) 
             f"labels must be different groups of {group!r}; "
             + (f"unknown: {', '.join(map(repr, unknown[:5]))}" if unknown else "one is there twice")
         )
-    # Small integers are compared several times faster than the means themselves.
+    if len(chosen) < 2:
+        raise ValueError("there is only one label; give two or more")
+    # Small integers are compared faster than the means themselves.
     rank = _rank_draws(values[:, [known.index(label) for label in chosen]])
     by_group = np.ascontiguousarray(rank.T)
     above = np.empty((len(chosen), len(chosen)))

@@ -215,15 +215,12 @@ def shrinkage(
     if no_pooling is not None:
         table["no_pooling"] = _means_without_pooling(no_pooling, group, table[group])
     table[["mean", "sd", "lower", "upper"]] = summary[["mean", "sd", "lower", "upper"]]
-    nested = group == levels.child and levels.parent is not None
-    if nested:
+    if group == levels.child and levels.parent:
         table["target"] = levels.mu[levels.parent].mean(axis=0)[levels.index]
     else:
         table["target"] = levels.population.mean()
     table["moved"] = table["mean"] - table["raw_mean"]
     table = table.assign(**weights)
-    if nested:
-        table["only_child"] = np.bincount(levels.index)[levels.index] == 1
     table.attrs |= summary.attrs | {"proportions": levels.proportions}
     return table
 
@@ -528,10 +525,12 @@ def _weights(levels: _Levels) -> dict[str, np.ndarray]:
     variance, pooling, own, siblings, population = sums / n_draws
     weights = {"raw_mean": levels.mean, "raw_se": np.sqrt(variance), "pooling": pooling}
     if levels.parent:
+        alone = np.bincount(levels.index)[levels.index] == 1
         weights |= {
             "share_own": own,
-            f"share_{levels.parent}": siblings.clip(min=0),  # for an only child, 0 but for rounding
+            f"share_{levels.parent}": np.where(alone, 0.0, siblings),
             "share_population": population,
+            "only_child": alone,
         }
     return weights
 

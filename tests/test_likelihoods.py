@@ -1,5 +1,7 @@
 """Likelihoods of (mean, sd, n): their identities, their limits, and their coverage."""
 
+import functools
+
 import numpy as np
 import pymc as pm
 import pytensor
@@ -32,19 +34,18 @@ def students(mu, nu, n, size, seed=1):
     return np.clip(rng.beta(mu * nu, (1 - mu) * nu, (size, n)), 1e-15, 1 - 1e-12)
 
 
-def grid(low, high, cells=400):
-    """Midpoints and weights of a Gauss rule in each of two halves, dense at both ends."""
-    nodes, weights = leggauss(cells)
+@functools.cache
+def unit_grid():
+    """Gauss nodes and weights on (0, 1) through a quintic, which tames a density's poles."""
+    nodes, weights = leggauss(150)
     u = (nodes + 1) / 2
-    # A quintic change of variable takes the poles of a density at its ends.
-    x = u**3 * (10 - 15 * u + 6 * u**2)
-    return low + (high - low) * x, (high - low) * weights / 2 * 30 * u**2 * (1 - u) ** 2
+    return u**3 * (10 - 15 * u + 6 * u**2), weights / 2 * 30 * u**2 * (1 - u) ** 2
 
 
 @pytest.mark.parametrize(("mu", "nu", "n"), SCHOOLS)
 def test_beta_summary_integrates_to_one(mu, nu, n):
-    mean, mean_weight = grid(0.0, 1.0)
-    reach, reach_weight = grid(0.0, 1.0)
+    mean, mean_weight = unit_grid()
+    reach, reach_weight = unit_grid()
     most = np.sqrt(n * mean * (1 - mean) / (n - 1))[:, None]
     density = np.exp(beta_summary_logp(mean[:, None], reach * most, n, mu, nu))
     total = mean_weight @ (density * most) @ reach_weight
@@ -53,7 +54,7 @@ def test_beta_summary_integrates_to_one(mu, nu, n):
 
 @pytest.mark.parametrize(("mu", "nu", "n"), SCHOOLS)
 def test_beta_mean_has_the_mean_and_variance_of_students(mu, nu, n):
-    y, weight = grid(0.0, 1.0)
+    y, weight = unit_grid()
     density = weight * np.exp(beta_mean_logp(y, n, mu, nu))
     assert density.sum() == pytest.approx(1, abs=1e-6)
     assert density @ y == pytest.approx(mu, abs=1e-6)
@@ -81,6 +82,17 @@ def test_spread_given_the_mean_meets_simulated_students(mu, nu, n):
     ratio = variance / expected
     own = np.mean(q / (p * (p + q + 1)))
     assert ratio.var() / ratio.mean() ** 2 == pytest.approx(own, rel=0.2)
+
+
+@pytest.mark.parametrize(("mu", "nu", "n"), [(0.5, 3, 4), (0.5, 5, 12), (0.65, 3, 6), (0.8, 9, 40)])
+def test_expected_variance_is_that_of_a_student(mu, nu, n):
+    mean, weight = unit_grid()
+    p, q = likelihoods._spread_shapes(likelihoods._NUMPY, mean, float(n), mu, nu)
+    weight = weight * np.exp(beta_mean_logp(mean, n, mu, nu))
+    expected = weight @ (n * mean * (1 - mean) / (n - 1) * p / (p + q))
+    assert expected == pytest.approx(
+        mu * (1 - mu) / (nu + 1), rel=6e-3
+    )  # δ is of second order in 1/n
 
 
 def test_gamma_limit_near_zero_and_one():

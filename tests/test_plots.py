@@ -163,9 +163,15 @@ def test_same_look_under_any_global_style(name):
         ax = getattr(plots, name)(*args, **kwargs)
         assert dict(mpl.rcParams) == settings
     assert to_hex(ax.figure.get_facecolor()) == to_hex(ax.get_facecolor()) == "#ffffff"
-    text = [ax.title, ax.xaxis.label, ax.yaxis.label, *ax.get_xticklabels(), *ax.get_yticklabels()]
+    text = [
+        ax._left_title,
+        ax.xaxis.label,
+        ax.yaxis.label,
+        *ax.get_xticklabels(),
+        *ax.get_yticklabels(),
+    ]
     text += ax.get_legend().get_texts() if ax.get_legend() else []
-    assert {to_hex(t.get_color()) for t in text if t is not ax.title} == {"#000000"}
+    assert {to_hex(t.get_color()) for t in text} == {"#000000"}
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -191,11 +197,11 @@ def test_drawing_needs_matplotlib_and_importing_does_not():
 
 
 def test_long_names_are_left_out_and_counted():
-    table = estimates_table(30)
-    table["school"] = "Senior High School " + table["school"]
+    table = estimates_table(12)
+    table["school"] = "Senior High School of Calgary " + table["school"]
     ax = plots.plot_estimates(table)
     assert not ax.get_xticks().size
-    assert ax.get_xlabel() == "30 schools"
+    assert ax.get_xlabel() == "12 schools"
 
 
 # Densities ---------------------------------------------------------------------------------------
@@ -427,6 +433,13 @@ def test_students_stand_by_district_and_school():
     assert [t.get_text() for t in ax.texts] == ["district x", "district y"]
 
 
+def test_districts_too_narrow_for_their_names_have_none():
+    table = pd.DataFrame({"district": list("abcdefgh") + ["i"] * 100, "score": 0.5})
+    ax = plots.plot_students(table.assign(school=table["district"]), district="district")
+    assert not ax.texts
+    assert sum(line.get_linestyle() == "-" for line in ax.lines) == 8
+
+
 # Exam tables -------------------------------------------------------------------------------------
 
 
@@ -444,6 +457,7 @@ def test_schools_by_mean_with_bars():
     assert_allclose(lower, (ordered["mean"] - ordered["sd"])[has_sd])
     assert_allclose(upper, (ordered["mean"] + ordered["sd"])[has_sd])
     assert ax.get_ylim()[0] == 0
+    assert ax.get_ylim()[1] >= upper.max() > 1
     assert ax.get_xlabel() == "50 schools"
     assert ax.get_legend() is None
 

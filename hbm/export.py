@@ -1,0 +1,149 @@
+"""Tables people keep: results as CSV or Excel files, with names beside the codes."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+__all__ = ["save_table"]
+
+_WIDEST = 40  # characters of an Excel column
+
+
+def save_table(
+    table: pd.DataFrame | Mapping[str, pd.DataFrame],
+    path: str | Path,
+    *,
+    names: pd.DataFrame | None = None,
+) -> Path:
+    """Save a table of results, or several as the sheets of one workbook.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame or mapping of str to pandas.DataFrame
+        For example what `hbm.shrinkage` or `hbm.ranks` returns. A mapping names the sheets of an
+        Excel workbook.
+    path : str or pathlib.Path
+        Where to: the ending, ``.csv`` or ``.xlsx``, says how. Folders are made; a file that is
+        there is replaced.
+    names : pandas.DataFrame, optional
+        A table that names the codes, such as the one of `hbm.exam_table` the model took: for each
+        column of labels, say ``school``, its ``school_name`` is put beside it.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    TypeError
+        If `table` is not a data frame or a mapping of them.
+    ValueError
+        If the ending is another, several tables are to go into one CSV file, Excel does not take
+        a sheet's name, or `names` lacks a label or names one twice.
+
+    Notes
+    -----
+    Codes such as ``0009`` are text and stay text. Nothing in a CSV file says so: Excel drops the
+    zeros when it opens one, so give people the ``.xlsx``; pandas reads them back with
+    ``dtype={"school": str}``. Numbers are kept in full; the workbook shows three decimals. Its last
+    sheet, ``about``, holds the tables' ``attrs``, such as the probability of the intervals.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> table = pd.DataFrame({"school": ["0009", "0012"], "mean": [0.61, 0.74]})
+    >>> names = pd.DataFrame({"school": ["0012", "0009"], "school_name": ["Hill", "Lake"]})
+    >>> file = save_table(table, tempfile.mkdtemp() + "/schools.csv", names=names)
+    >>> print(file.read_text().strip())
+    school,school_name,mean
+    0009,Lake,0.61
+    0012,Hill,0.74
+    """
+    path = Path(path)
+    tables = dict(table) if isinstance(table, Mapping) else {"results": table}
+    for sheet, each in tables.items():
+        if not isinstance(each, pd.DataFrame):
+            raise TypeError(f"{sheet!r} must be a pandas DataFrame, got {type(each).__name__}")
+    ending = path.suffix.lower()
+    if ending not in (".csv", ".xlsx"):
+        raise ValueError(f"the file must end in .csv or .xlsx, got {path.name!r}")
+    if not tables:
+        raise ValueError("there is no table to save")
+    bad = [s for s in tables if not 0 < len(str(s)) <= 31 or set("[]:*?/\\") & set(str(s))]
+    if ending == ".xlsx" and bad:
+        raise ValueError(
+            f"Excel takes sheet names of 1 to 31 characters without []:*?/\\, not {_some(bad)}"
+        )
+    if ending == ".csv" and len(tables) > 1:
+        raise ValueError(
+            f"a CSV file holds one table, not {len(tables)}: save them one by one, or as .xlsx"
+        )
+    tables = {sheet: _plain(each) for sheet, each in tables.items()}
+    if names is not None:
+        if not any(_named(each, names) for each in tables.values()):
+            raise ValueError(
+                "names must hold labels of the table and their names, such as 'school' and "
+                f"'school_name'; it has: {', '.join(map(str, names.columns))}"
+            )
+        tables = {sheet: _with_names(each, names) for sheet, each in tables.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if ending == ".csv":
+        (only,) = tables.values()
+        only.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
+    else:
+        _write_workbook(tables, path)
+    return path
+
+
+def _plain(table: pd.DataFrame) -> pd.DataFrame:
+    """Make labels that are the index, as in `hbm.pairwise`, a column."""
+    plain = table.reset_index() if table.index.name is not None else table.copy()
+    plain.columns.name = None
+    return plain
+
+
+def _named(table: pd.DataFrame, names: pd.DataFrame) -> list[str]:
+    return [c for c in table.columns if c in names and f"{c}_name" in names]
+
+
+def _with_names(table: pd.DataFrame, names: pd.DataFrame) -> pd.DataFrame:
+    for column in _named(table, names):
+        pairs = names[[column, f"{column}_name"]].drop_duplicates().astype({column: str})
+        by_label = pairs.set_index(column)[f"{column}_name"]
+        twice = by_label.index[by_label.index.duplicated()].unique()
+        if len(twice):
+            raise ValueError(f"names gives more than one {column}_name to {_some(twice)}")
+        labels = table[column].astype(str)
+        missing = labels[~labels.isin(by_label.index)].unique()
+        if len(missing):
+            raise ValueError(f"names has no {column} {_some(missing)}")
+        if f"{column}_name" not in table:
+            at = table.columns.get_loc(column) + 1
+            table.insert(at, f"{column}_name", labels.map(by_label))
+    return table
+
+
+def _write_workbook(tables: dict[str, pd.DataFrame], path: Path) -> None:
+    about = pd.DataFrame(
+        [(sheet, name, value) for sheet, t in tables.items() for name, value in t.attrs.items()],
+        columns=["sheet", "name", "value"],
+    )
+    if len(about) and "about" not in tables:
+        tables = {**tables, "about": about}
+    with pd.ExcelWriter(path, engine="openpyxl") as workbook:
+        for sheet, table in tables.items():
+            table.to_excel(workbook, sheet_name=str(sheet), index=False, freeze_panes=(1, 1))
+            for column, cells in zip(table, workbook.sheets[str(sheet)].columns, strict=True):
+                decimals = pd.api.types.is_float_dtype(table[column])
+                for cell in cells[1:] if decimals else ():
+                    cell.number_format = "0.000"
+                shown = [str(column)] if decimals else [str(cell.value) for cell in cells]
+                width = min(max(map(len, shown)) + 2, _WIDEST)
+                workbook.sheets[str(sheet)].column_dimensions[cells[0].column_letter].width = width
+
+
+def _some(labels) -> str:
+    shown = ", ".join(repr(str(label)) for label in labels[:5])
+    return shown + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")

@@ -1,0 +1,359 @@
+"""Marginal likelihoods: the density of what was seen of a group, its own effects integrated out.
+
+A group of proportions has two effects, eta ~ N(m, tau) and log nu ~ N(log nu, tau_nu), and its
+marginal likelihood is a double integral for every posterior draw of m, tau, nu and tau_nu. What
+was seen, and with it the likelihood, is the same for all draws, so it is computed once on a grid of
+(eta, log nu), and each draw only lays its own two Normal densities over it:
+
+* The sum over grid points times their spacing is the trapezoidal rule, whose error falls
+  exponentially in the number of points for a smooth function that vanishes at both ends [1]_. For
+  log nu and all draws at a time it is a product of two matrices.
+* Where a draw's tau is narrower than the spacing, the draw takes points of its own, one tau apart,
+  with the log likelihood interpolated between the grid's.
+
+The grid is made finer and wider until the integrals of the most extreme draws stay the same.
+
+References
+----------
+.. [1] Trefethen and Weideman (2014). The exponentially convergent trapezoidal rule. SIAM Review
+   56(3).
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from hbm.hierarchy import Evidence
+from hbm.likelihoods import normal_students_logp, normal_summary_logp
+
+__all__ = ["marginal_beta", "marginal_beta_parent", "marginal_normal"]
+
+Floats = NDArray[np.float64]
+
+_TOLERANCE = 1e-5  # largest change, in nats, at which a grid is fine and wide enough
+_DEPTH = 35.0  # how far below its maximum, in nats, an integrand is followed
+_STEPS = np.arange(-12.0, 13.0)  # a draw's own points, in units of its tau
+_LOG_STEP_WEIGHTS = -(_STEPS**2) / 2 - np.log(2 * np.pi) / 2
+_PARENT_STEPS = np.arange(-8, 9) * 0.75  # points of a parent's effect, in posterior sds
+_TAPS = np.arange(6)  # grid points that an interpolation goes by
+_MOST_POINTS = 700  # of a grid a side; a likelihood with a kink would never be fine enough
+_BLOCK = 1_000_000  # numbers worked on at a time: they stay in the processor's cache
+
+
+def marginal_normal(
+    n: float, mean: float, sd: float, m: Floats, tau: Floats, sigma: Floats, *, summary: bool
+) -> Floats:
+    """Return the log density of n Normal individuals whose group's mean is N(m, tau).
+
+    Parameters
+    ----------
+    n, mean, sd : float
+        Number, mean and standard deviation (divisor n − 1) of the individuals.
+    m, tau : numpy.ndarray
+        Draws of the mean and standard deviation of the group's own mean.
+    sigma : numpy.ndarray
+        Draws of the standard deviation of individuals in a group.
+    summary : bool
+        Whether the density is that of (mean, sd) or that of the individuals one by one.
+
+    Returns
+    -------
+    numpy.ndarray
+        One number a draw. It is exact: given the rest, the mean is N(m, √(tau² + sigma²/n)).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> m, tau, sigma = np.array([0.0]), np.array([3.0]), np.array([4.0])
+    >>> marginal_normal(1, 5.0, 0.0, m, tau, sigma, summary=False).round(4)  # N(5 | 0, 5)
+    array([-3.0284])
+    """
+    at_mean = (
+        normal_summary_logp(mean, sd, n, mean, sigma)
+        if summary
+        else normal_students_logp(n, mean, sd, mean, sigma)
+    )
+    within = sigma**2 / n
+    total = tau**2 + within
+    return at_mean + np.log(within / total) / 2 - (mean - m) ** 2 / (2 * total)
+
+
+def marginal_beta(
+    evidence: Evidence, m: Floats, tau: Floats, log_nu: Floats, tau_nu: Floats
+) -> Floats:
+    """Return the log density of what was seen of a group whose effects are N(m, tau), N(log nu, tau_nu).
+
+    Parameters
+    ----------
+    evidence : Evidence
+        What was seen.
+    m, tau, log_nu, tau_nu : numpy.ndarray, shape (n_draws,) or (1,)
+        Draws of the means and standard deviations of the group's eta and log nu.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_draws,) or (1,)
+        One number a draw, or one if nothing varies between draws.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> seen = Evidence(lambda eta, log_nu: -2 * (eta - 1) ** 2 + 0 * log_nu, 1.0, 0.5, np.nan)
+    >>> one = np.array([1.0])
+    >>> np.exp(marginal_beta(seen, 0 * one, one, one, one)).round(5)  # exp(-2 / 5) / √5
+    array([0.29978])
+    """
+    draws = _same_length(m, tau, log_nu, tau_nu)
+    m, tau, log_nu, tau_nu = draws
+    if not (tau.any() or tau_nu.any()):
+        return evidence.log_lik(m, log_nu)
+    grids = _first_grids(evidence, *draws)
+    extreme = [f(values) for values in draws for f in (np.argmin, np.argmax)]
+    while True:
+        grids = _refine(evidence, *grids, *(d[extreme] for d in draws))
+        result = _integral(evidence, *grids, *draws)
+        # Draws with the most extreme integrals must not ask for a finer grid either.
+        extreme = [result.argmin(), result.argmax()]
+        if _refine(evidence, *grids, *(d[extreme] for d in draws)) == grids:
+            return result
+
+
+def marginal_beta_parent(
+    evidence: Sequence[Evidence],
+    m: Floats,
+    tau_parent: Floats,
+    tau: Floats,
+    log_nu: Floats,
+    tau_nu: Floats,
+) -> Floats:
+    """Return the log density of what was seen of all groups of a parent, jointly.
+
+    The parent's effect is N(m, tau_parent), and a group's is N(the parent's effect, tau). Given the
+    parent's effect, groups are independent; it is integrated by the trapezoidal rule around where
+    the rough estimates of the groups put it.
+
+    Parameters
+    ----------
+    evidence : sequence of Evidence
+        What was seen of each group.
+    m, tau_parent, tau, log_nu, tau_nu : numpy.ndarray, shape (n_draws,) or (1,)
+        Draws of the parameters above.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_draws,) or (1,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> seen = Evidence(lambda eta, log_nu: -2 * (eta - 1) ** 2 + 0 * log_nu, 1.0, 0.5, np.nan)
+    >>> one = np.array([1.0])
+    >>> alone = marginal_beta_parent([seen], 0 * one, 0.6 * one, 0.8 * one, one, one)
+    >>> np.exp(alone).round(5)  # as in marginal_beta: 0.6² + 0.8² = 1
+    array([0.29978])
+    """
+    m, tau_parent, tau, log_nu, tau_nu = _same_length(m, tau_parent, tau, log_nu, tau_nu)
+    # In units of tau_parent, so that a tau_parent of 0 needs no case of its own.
+    precision = np.ones_like(m)
+    pull = np.zeros_like(m)
+    for seen in evidence:
+        weight = 1 / (seen.eta_se**2 + tau**2)
+        precision += tau_parent**2 * weight
+        pull += tau_parent * weight * (seen.eta - m)
+    width = 1 / np.sqrt(precision)
+    steps = (pull / precision)[:, None] + width[:, None] * _PARENT_STEPS
+    points = m[:, None] + tau_parent[:, None] * steps
+    log_integrand = -(steps**2) / 2
+    for seen in evidence:
+        log_integrand += _given_parent(seen, points, tau, log_nu, tau_nu)
+    spacing = _PARENT_STEPS[1] - _PARENT_STEPS[0]
+    return _log_sum_exp(log_integrand) + np.log(width * spacing / np.sqrt(2 * np.pi))
+
+
+def _given_parent(evidence, points, tau, log_nu, tau_nu) -> Floats:
+    """Return a group's marginal log likelihood at points of its mean: shape (n_draws, n_points)."""
+    middle = points[:, points.shape[1] // 2]
+    ends = np.concatenate([points.min(axis=1), points.max(axis=1)])
+    twice = (np.tile(draws, 2) for draws in (tau, log_nu, tau_nu))
+    eta_grid, nu_grid = _first_grids(evidence, ends, *twice)
+    draws = (middle, tau, log_nu, tau_nu)
+    extreme = [f(values) for values in draws for f in (np.argmin, np.argmax)]
+    eta_grid, nu_grid = _refine(evidence, eta_grid, nu_grid, *(d[extreme] for d in draws))
+    return _integral(evidence, eta_grid, nu_grid, points, tau, log_nu, tau_nu)
+
+
+def _same_length(*draws: Floats) -> list[Floats]:
+    return [np.array(d, dtype=float) for d in np.broadcast_arrays(*draws)]
+
+
+def _log_sum_exp(x: Floats) -> Floats:
+    """Return log Σ exp over the last axis; SciPy's is several times slower."""
+    top = x.max(axis=-1, keepdims=True)
+    return np.log(np.exp(x - top).sum(axis=-1)) + top[..., 0]
+
+
+# The integral on a given grid. A grid is (lowest, highest, number of points).
+
+
+def _integral(evidence, eta_grid, nu_grid, m, tau, log_nu, tau_nu) -> Floats:
+    eta, x = np.linspace(*eta_grid), np.linspace(*nu_grid)
+    table = evidence.log_lik(eta[:, None], x)
+    result = np.empty(m.shape)
+    for block in _blocks(len(m), len(eta) * max(1, m[0].size)):
+        log_lik_of_eta = _average_over_log_nu(table, x, log_nu[block], tau_nu[block])
+        result[block] = _average_over_eta(log_lik_of_eta, eta, m[block], tau[block])
+    return result
+
+
+def _blocks(n: int, numbers_each: int) -> Iterator[slice]:
+    step = max(1, _BLOCK // numbers_each)
+    for start in range(0, n, step):
+        yield slice(start, min(start + step, n))
+
+
+def _average_over_log_nu(table, x, log_nu, tau_nu) -> Floats:
+    """Average exp(table), shape (n_eta, n_x), over x ~ N(log_nu, tau_nu): (n_draws, n_eta) logs."""
+    h = x[1] - x[0]
+    result = np.empty((len(log_nu), len(table)))
+    wide = tau_nu >= h
+    if wide.any():
+        top = table.max(axis=1)
+        prior = np.exp(-(((x - log_nu[wide, None]) / tau_nu[wide, None]) ** 2) / 2)
+        # Draws below the smallest number are 690 nats from the best there is: no posterior has any.
+        total = np.maximum(prior @ np.exp(table - top[:, None]).T, 1e-300)
+        result[wide] = np.log(total) + top + np.log(h / tau_nu[wide, None] / np.sqrt(2 * np.pi))
+    narrow = np.flatnonzero(~wide)
+    for block in _blocks(len(narrow), len(_STEPS) * len(table)):
+        draws = narrow[block]
+        points = log_nu[draws, None] + tau_nu[draws, None] * _STEPS
+        index, weights = _interpolation(points, x)
+        interpolate = sparse.csr_array(
+            (weights.ravel(), index.ravel(), np.arange(0, index.size + 1, len(_TAPS))),
+            shape=(points.size, len(x)),
+        )
+        log_lik = (interpolate @ table.T).reshape(len(draws), len(_STEPS), len(table))
+        result[draws] = _log_sum_exp(log_lik.transpose(0, 2, 1) + _LOG_STEP_WEIGHTS)
+    return result
+
+
+def _average_over_eta(log_lik, eta, m, tau) -> Floats:
+    """Average exp(log_lik), shape (n_draws, n_eta), over eta ~ N(m, tau): logs shaped like m."""
+    h = eta[1] - eta[0]
+    result = np.empty(m.shape)
+    points = m.reshape(len(m), -1)
+    wide = tau >= h
+    if wide.any():
+        scaled = (eta - points[wide, :, None]) / tau[wide, None, None]
+        total = _log_sum_exp(log_lik[wide, None, :] - scaled**2 / 2)
+        total += np.log(h / tau[wide, None] / np.sqrt(2 * np.pi))
+        result[wide] = total.reshape(result[wide].shape)
+    narrow = np.flatnonzero(~wide)
+    for block in _blocks(len(narrow), points.shape[1] * len(_STEPS) * len(_TAPS)):
+        draws = narrow[block]
+        own = points[draws, :, None] + tau[draws, None, None] * _STEPS
+        index, weights = _interpolation(own, eta)
+        rows = draws[:, None, None, None]
+        total = _log_sum_exp((log_lik[rows, index] * weights).sum(axis=-1) + _LOG_STEP_WEIGHTS)
+        result[draws] = total.reshape(result[draws].shape)
+    return result
+
+
+def _interpolation(points, grid) -> tuple[NDArray[np.int64], Floats]:
+    """Return the six grid points around each point and Lagrange's weights: shape (..., 6)."""
+    position = np.clip((points - grid[0]) / (grid[1] - grid[0]), 0, len(grid) - 1)
+    first = np.clip(position.astype(int) - 2, 0, len(grid) - len(_TAPS))
+    away = (position - first)[..., None] - _TAPS
+    weights = np.ones_like(away)
+    for i in _TAPS:
+        for j in _TAPS[_TAPS != i]:
+            weights[..., i] *= away[..., j] / (i - j)
+    return first[..., None] + _TAPS, weights
+
+
+# The grid.
+
+
+def _first_grids(evidence, m, tau, log_nu, tau_nu):
+    """Find where the integrands of all draws lie, and a spacing of about one sd of the narrowest.
+
+    Each effect is looked at for five values of the other, between the draws' and the estimate.
+    """
+    log_nu_seen = np.median(log_nu) if np.isnan(evidence.log_nu) else evidence.log_nu
+    eta = np.linspace(*_hull(m, evidence.eta), 5)[:, None]
+    nu_rows = _support(
+        lambda x: evidence.log_lik(eta, x) + _envelope(x, log_nu, tau_nu),
+        *_hull(log_nu - 9 * tau_nu.max(), log_nu + 9 * tau_nu.max(), log_nu_seen),
+    )
+    x = np.linspace(*_hull(log_nu, nu_rows[1]), 5)[:, None]
+    eta_rows = _support(
+        lambda eta: evidence.log_lik(eta, x) + _envelope(eta, m, tau),
+        *_hull(m - 9 * tau.max(), m + 9 * tau.max(), evidence.eta),
+    )
+    return _first_grid(*eta_rows, m, tau), _first_grid(*nu_rows, log_nu, tau_nu)
+
+
+def _first_grid(lowest, mode, highest, mean, tau):
+    width = (highest - lowest).min() / np.sqrt(8 * _DEPTH)  # the sd, were they Normal
+    reach = 6 * np.minimum(tau, width)
+    low, high = _hull(lowest, highest, mean - reach, mean + reach)
+    points = (high - low) / width
+    # With points closer than most draws' tau, few draws need points of their own.
+    points = max(points, min((high - low) / max(np.quantile(tau, 0.01), 1e-9), 150))
+    return low, high, max(int(points) + 1, 12)
+
+
+def _hull(*values) -> tuple[float, float]:
+    return min(np.min(v) for v in values), max(np.max(v) for v in values)
+
+
+def _envelope(x, mean, tau) -> Floats:
+    """Return a log density as wide as any draw's, flat between their means."""
+    outside = np.maximum(np.maximum(mean.min() - x, x - mean.max()), 0)
+    return -((outside / max(tau.max(), 0.01)) ** 2) / 2
+
+
+def _support(log_f, low, high, points=33):
+    """Return, of each of five rows of log_f, where it comes within reach of its maximum, and that."""
+    margin = 0.05 * (high - low) + 0.1
+    low, high = np.full(5, low - margin), np.full(5, high + margin)
+    for _ in range(12):
+        x = np.linspace(low, high, points, axis=-1)
+        y = log_f(x)
+        above = y >= y.max(axis=1, keepdims=True) - _DEPTH
+        first = above.argmax(axis=1)
+        last = points - 1 - above[:, ::-1].argmax(axis=1)
+        step = (high - low) / (points - 1)
+        # One point more on either side, or half the range where it goes on beyond.
+        low, high = (
+            low + step * np.where(first == 0, -points / 2, first - 1),
+            low + step * np.where(last == points - 1, 1.5 * points, last + 1),
+        )
+        if ((last - first > points / 3) & (first > 0) & (last < points - 1)).all():
+            break
+    return low, x[np.arange(5), y.argmax(axis=1)], high
+
+
+def _finer(grid):
+    low, high, points = grid
+    margin = 0.1 * (high - low)
+    return low - margin, high + margin, int(2.4 * points)
+
+
+def _refine(evidence, eta_grid, nu_grid, *draws):
+    """Make the grids finer and wider until the integrals of these draws stay the same."""
+    while True:
+        before = _integral(evidence, eta_grid, nu_grid, *draws)
+        changes = [
+            np.abs(_integral(evidence, *grids, *draws) - before).max()
+            for grids in ((_finer(eta_grid), nu_grid), (eta_grid, _finer(nu_grid)))
+        ]
+        coarse = [
+            change >= _TOLERANCE and grid[2] < _MOST_POINTS
+            for change, grid in zip(changes, (eta_grid, nu_grid), strict=True)
+        ]
+        if not any(coarse):
+            return eta_grid, nu_grid
+        eta_grid = _finer(eta_grid) if coarse[0] else eta_grid
+        nu_grid = _finer(nu_grid) if coarse[1] else nu_grid

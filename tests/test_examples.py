@@ -1,0 +1,159 @@
+"""The examples run from data to pictures, and say what they should."""
+
+import importlib
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import SHARED, WORKBOOK
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+PICTURES = {
+    "heights": {"heights_by_country", "prior_predictive", "posterior_predictive", "countries"},
+    "scores": {
+        "beta_alpha_beta",
+        "beta_mu_nu",
+        "one_school",
+        "prior_scores",
+        "prior_nu",
+        "prior_classes",
+        "posterior_mu",
+        "posterior_nu",
+        "school_means",
+        "school_densities",
+        "school_scores",
+        "true_and_empirical",
+        "no_pooling",
+        "prior_predictive",
+        "partial_pooling",
+        "posterior_predictive",
+        "district_means",
+        "district_schools",
+        "students",
+        "nested_districts",
+        "nested_schools",
+        "nested_posterior_predictive",
+    },
+    "alberta": {
+        "schools",
+        "schools_by_authority",
+        "authorities",
+        "schools_kept",
+        "authorities_kept",
+        *(
+            f"{model}{picture}"
+            for model in ("no_pooling", "partial_pooling", "nested")
+            for picture in ("", "_prior", "_predictive")
+        ),
+    },
+}
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, capsys):
+    """Return a function that runs an example at small settings and returns what it printed."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.chdir(tmp_path)
+
+    def run_example(name, *arguments):
+        small = ["--draws", "60", "--tune", "200", "--chains", "2", "--seed", "1"]
+        assert importlib.import_module(name).main([*small, *arguments]) is None
+        return capsys.readouterr().out
+
+    return run_example
+
+
+def pictures(folder):
+    files = list(folder.iterdir())
+    assert all(file.stat().st_size > 5000 for file in files)
+    png, svg = ({f.stem for f in files if f.suffix == ending} for ending in (".png", ".svg"))
+    assert png == svg
+    return png
+
+
+NAMES = sorted(file.stem for file in EXAMPLES.glob("*.py") if file.stem != "common")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help(name, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    with pytest.raises(SystemExit, match="0"):
+        importlib.import_module(name).main(["--help"])
+    shown = capsys.readouterr().out
+    for option in ("--draws", "--tune", "--chains", "--seed", "--out", "--quiet"):
+        assert option in shown
+    if name == "alberta":
+        for option in ("--workbook", "--course", "--year", "--min-students"):
+            assert option in shown
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cells_are_told_and_importing_does_no_work(name, monkeypatch, tmp_path, capsys):
+    cells = (EXAMPLES / f"{name}.py").read_text().split("# %%")
+    told = [cell for cell in cells if cell.startswith(" [markdown]\n# ")]
+    assert len(told) >= len(cells) // 2 - 1 >= 2
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    importlib.import_module(name)
+    assert capsys.readouterr().out == ""
+    assert not list(tmp_path.iterdir())
+
+
+# With so few draws the checks of convergence fail, as they should.
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::hbm.ConvergenceWarning")
+class TestRun:
+    def test_heights(self, run, tmp_path):
+        printed = run("heights", "--out", str(tmp_path / "out"))
+        assert pictures(tmp_path / "out") == PICTURES["heights"]
+        assert re.search(r"^heights: R-hat at most \d\.\d+, ESS at least \d+", printed, re.M)
+        assert re.search(r"^1 +20 +185\.12 +3\.02 +185\.68$", printed, re.M)
+        assert re.search(r"^mu_country\[4\] +17[67]\.", printed, re.M)
+        assert re.search(r"^[34] of 4 true means are in the 95 % intervals", printed, re.M)
+
+    def test_scores(self, run, tmp_path):
+        printed = run("scores", "--out", str(tmp_path / "out"))
+        assert pictures(tmp_path / "out") == PICTURES["scores"]
+        verdicts = re.findall(r"^(.+): R-hat at most", printed, re.M)
+        assert verdicts == ["single school", "no pooling", "partial pooling", "nested"]
+        assert "the prior of nu_school is flat" in printed
+        assert re.search(r"^mu_school\[9\] +0\.[67]", printed, re.M)
+
+    def test_alberta_on_the_simulated_workbook(self, run, tmp_path):
+        printed = run("alberta")
+        assert pictures(tmp_path / "pictures" / "alberta") == PICTURES["alberta"]
+        assert "these are no real schools" in printed
+        n_schools, kept = map(
+            int, re.search(r"(\d+) schools in .*; (\d+) in \d+", printed).groups()
+        )
+        assert 250 < n_schools < 400
+        assert 80 < kept < n_schools
+        spread = re.findall(r"students' sd (0\.\d+) in the model, (0\.\d+) published", printed)
+        assert len(spread) == 3
+        assert all(float(model) < 0.6 * float(published) for model, published in spread)
+
+    def test_alberta_on_the_real_workbook(self, run, tmp_path):
+        if not WORKBOOK.exists():
+            pytest.skip(f"the real workbook is not in {SHARED}")
+        printed = run("alberta", "--workbook", str(WORKBOOK), "--out", str(tmp_path))
+        assert (
+            "Mathematics 30-1, 2016: 318 schools in 89 authorities; "
+            "141 in 56 with at least 30 students." in printed
+        )
+        assert re.search(r"^school_mu\[0012\] +0\.6[34]", printed, re.M)
+        # Stan gives 0.086 for the article's models; allowed are about four standard errors of 60
+        # effective draws of a quantity that comes from the prior.
+        spread = re.findall(r"students' sd (0\.\d+) in the model, (0\.\d+) published", printed)
+        assert [published for _, published in spread] == ["0.193"] * 3
+        assert [float(model) for model, _ in spread] == pytest.approx([0.086] * 3, abs=0.004)
+
+    def test_next_year_on_the_simulated_workbook(self, run):
+        printed = run("next_year", "--course", "Mathematics 30-1")
+        assert re.search(r"^The model predicts better in \d of 4 pairs of years", printed, re.M)
+
+    def test_quiet(self, run, tmp_path):
+        printed = run("heights", "--quiet", "--out", str(tmp_path))
+        assert re.fullmatch(r"heights: R-hat at most .* divergences\n", printed)
+        assert pictures(tmp_path) == PICTURES["heights"]

@@ -1,0 +1,313 @@
+"""Ranks, against brute force over draws, and their joint intervals against truths they never saw."""
+
+import arviz as az
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from scipy.special import expit
+
+from hbm.ranks import _worst_inversion, pairwise, ranks
+
+
+def fit_of(draws, **more):
+    """Make a fit of draws of the means, (n_draws, n_groups)."""
+    labels = [f"s{i}" for i in range(draws.shape[1])]
+    posterior = {"mu_school": draws[None]} | {name: x[None] for name, x in more.items()}
+    return az.from_dict(
+        {"posterior": posterior},
+        dims={name: ["school"] for name in posterior},
+        coords={"school": labels},
+    )
+
+
+def some_draws(n_groups=7, n_draws=300, seed=1):
+    """Correlated draws of groups of unlike precision, some far apart and some near."""
+    rng = np.random.default_rng(seed)
+    centre, spread = rng.normal(60, 3, n_groups), rng.uniform(0.2, 3, n_groups)
+    common = rng.normal(0, 2, (n_draws, 1))
+    return centre + common + spread * rng.normal(size=(n_draws, n_groups))
+
+
+def rank_one_by_one(draws):
+    return np.array([[1 + sum(other > x for other in draw) for x in draw] for draw in draws])
+
+
+# The table
+
+
+@pytest.mark.parametrize("prob", [0.8, 0.95])
+def test_ranks_are_those_of_each_draw(prob):
+    draws = some_draws()
+    rank = rank_one_by_one(draws)
+    table = ranks(fit_of(draws), "school", k=2, prob=prob)
+    order = np.argsort(rank.mean(axis=0), kind="stable")
+    assert table["school"].tolist() == [f"s{i}" for i in order]
+    table = table.iloc[np.argsort(order)]
+    np.testing.assert_allclose(table["expected_rank"], rank.mean(axis=0))
+    np.testing.assert_allclose(table["p_top"], (rank <= 2).mean(axis=0))
+    np.testing.assert_allclose(table["p_bottom"], (rank >= 6).mean(axis=0))
+    above = draws > draws.mean(axis=1)[:, None]
+    np.testing.assert_allclose(table["p_above_average"], above.mean(axis=0))
+    for i, (lower, upper) in enumerate(zip(table["rank_lower"], table["rank_upper"], strict=True)):
+        assert np.mean(rank[:, i] < lower) <= (1 - prob) / 2 < np.mean(rank[:, i] <= lower)
+        assert np.mean(rank[:, i] > upper) <= (1 - prob) / 2 < np.mean(rank[:, i] >= upper)
+    np.testing.assert_allclose(table["mean"], draws.mean(axis=0))
+    ends = np.quantile(draws, [(1 - prob) / 2, (1 + prob) / 2], axis=0)
+    np.testing.assert_allclose(table[["lower", "upper"]].T, ends)
+
+
+def test_rank_one_is_the_highest_mean():
+    draws = np.random.default_rng(1).normal([1.0, 9.0, 5.0], 0.01, (100, 3))
+    table = ranks(fit_of(draws), "school")
+    assert table["school"].tolist() == ["s1", "s2", "s0"]
+    for column in ("expected_rank", "rank_lower", "rank_upper", "joint_lower", "joint_upper"):
+        assert table[column].tolist() == [1, 2, 3]
+    assert table["tier"].tolist() == [1, 2, 3]
+    assert table["p_top"].tolist() == [1, 0, 0]
+    assert table["p_bottom"].tolist() == [0, 0, 1]
+
+
+def test_groups_alike_cannot_be_told_apart():
+    draws = np.random.default_rng(1).normal(5.0, 1.0, (2000, 30))
+    table = ranks(fit_of(draws), "school")
+    assert (table["tier"] == 1).all()
+    assert (table["joint_lower"] == 1).all()
+    assert (table["joint_upper"] == 30).all()
+    assert table["expected_rank"].between(14, 17).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("prob", [0.5, 0.9])
+def test_joint_statements_hold_in_the_promised_part_of_the_draws(seed, prob):
+    draws = some_draws(n_groups=15, seed=seed)
+    rank = rank_one_by_one(draws)
+    table = ranks(fit_of(draws), "school", prob=prob).sort_values(
+        "school", key=lambda s: s.str[1:].astype(int)
+    )
+    inside = (rank >= table["joint_lower"].to_numpy()) & (rank <= table["joint_upper"].to_numpy())
+    assert inside.all(axis=1).mean() >= prob
+    lower, upper = table["comparison_lower"].to_numpy(), table["comparison_upper"].to_numpy()
+    ordered = lower[:, None] > upper
+    assert ordered.any()
+    wrong = (draws[:, :, None] <= draws[:, None, :]) & ordered
+    right = 1 - wrong.any(axis=(1, 2)).mean()
+    # No more than needed: the next draw would have been wrong.
+    assert prob <= right < prob + 1.5 / len(draws)
+    c = (upper - lower) / draws.std(axis=0, ddof=1) / 2
+    np.testing.assert_allclose(c, c[0])
+    np.testing.assert_allclose((upper + lower) / 2, draws.mean(axis=0))
+
+
+def test_joint_rank_intervals_are_as_narrow_as_the_draws_allow():
+    draws = some_draws(n_groups=15)
+    rank = rank_one_by_one(draws)
+    table = ranks(fit_of(draws), "school", prob=0.9).sort_values(
+        "school", key=lambda s: s.str[1:].astype(int)
+    )
+    centre, spread = draws.mean(axis=0), draws.std(axis=0, ddof=1)
+
+    def bounds(c):
+        low, high = centre - c * spread, centre + c * spread
+        above = (low[:, None] > high).sum(axis=0)
+        below = (high[:, None] < low).sum(axis=0)
+        return 1 + above, 15 - below
+
+    grid = np.arange(0, 6, 0.001)
+    held = [
+        np.all((rank >= lo) & (rank <= up), axis=1).mean() >= 0.9 for lo, up in map(bounds, grid)
+    ]
+    smallest = grid[np.argmax(held)]
+    np.testing.assert_array_equal(table[["joint_lower", "joint_upper"]].T, bounds(smallest))
+
+
+def test_worst_inversion_is_the_largest_over_all_pairs():
+    draws = some_draws(n_groups=12, n_draws=60)
+    centre, spread = draws.mean(axis=0), draws.std(axis=0)
+    ratio = (centre[:, None] - centre) / (spread[:, None] + spread)
+    expected = [max(0.0, ratio[draw[:, None] < draw].max()) for draw in draws]
+    np.testing.assert_allclose(_worst_inversion(draws, centre, spread), expected)
+    assert np.max(expected) > 0.5
+
+
+def test_tiers_are_the_fewest_runs_that_cannot_be_told_apart():
+    table = ranks(fit_of(some_draws(n_groups=40)), "school", prob=0.8)
+    lower, upper = table["comparison_lower"].to_numpy(), table["comparison_upper"].to_numpy()
+    apart = (lower[:, None] > upper) | (upper[:, None] < lower)
+    tier = table["tier"].to_numpy()
+    assert tier[0] == 1
+    assert set(np.diff(tier)) == {0, 1}
+    for t in range(1, tier[-1] + 1):
+        members = np.flatnonzero(tier == t)
+        assert not apart[np.ix_(members, members)].any()
+        if t < tier[-1]:
+            assert apart[members[-1] + 1, members].any()
+
+
+def test_joint_rank_intervals_hold_the_true_ranks_as_often_as_they_say():
+    """Truths from the population, conjugate Normal draws: 60 groups and few draws of them.
+
+    With the tail quantiles of each group's ranks, widened until 90 % of the draws are inside, all
+    60 true ranks are inside in 44 % of the data sets.
+    """
+    rng = np.random.default_rng(12)
+    n_sets, n_groups, n_draws, prob = 400, 60, 400, 0.9
+    held, compared = 0, 0
+    for _ in range(n_sets):
+        truth = rng.normal(0, 1, n_groups)
+        se = rng.uniform(0.1, 1.0, n_groups)
+        weight = 1 / (1 + se**2)
+        centre = weight * rng.normal(truth, se)
+        draws = rng.normal(centre, np.sqrt(weight) * se, (n_draws, n_groups))
+        table = ranks(fit_of(draws), "school", prob=prob)
+        truth = truth[table["school"].str[1:].astype(int)]
+        rank = rank_one_by_one([truth])[0]
+        held += (table["joint_lower"] <= rank).all() and (rank <= table["joint_upper"]).all()
+        lower, upper = table["comparison_lower"].to_numpy(), table["comparison_upper"].to_numpy()
+        compared += not ((lower[:, None] > upper) & (truth[:, None] < truth)).any()
+    error = np.sqrt(prob * (1 - prob) / n_sets)
+    assert abs(held / n_sets - prob) < 3.5 * error
+    assert abs(compared / n_sets - prob) < 3.5 * error
+
+
+def test_logits_are_used_where_the_model_has_them():
+    eta = np.random.default_rng(2).normal([2.0, 3.0, 5.0, 2.5], 0.8, (500, 4))
+    table = ranks(fit_of(expit(eta), eta_school=eta), "school", prob=0.99)
+    plain = ranks(fit_of(eta), "school", prob=0.99)
+    same = ["school", "expected_rank", "rank_lower", "rank_upper", "joint_lower", "joint_upper"]
+    pd.testing.assert_frame_equal(table[[*same, "p_top", "tier"]], plain[[*same, "p_top", "tier"]])
+    ends = ["comparison_lower", "comparison_upper"]
+    np.testing.assert_allclose(table[ends], expit(plain[ends]))
+    assert table["comparison_upper"].between(0, 1).all()
+    above = expit(eta) > expit(eta).mean(axis=1)[:, None]
+    by_label = table.set_index("school").loc[["s0", "s1", "s2", "s3"]]
+    np.testing.assert_allclose(by_label["p_above_average"], above.mean(axis=0))
+
+
+def test_parent_and_size_come_along_if_the_fit_holds_them():
+    fit = az.from_dict(
+        {
+            "posterior": {
+                "mu_school": some_draws(3)[None],
+                "mu_district": some_draws(2)[None],
+            },
+            "constant_data": {
+                "n_students": np.array([4.0, 5.0, 6.0]),
+                "district_of_school": np.array([1, 0, 1]),
+            },
+        },
+        dims={
+            **dict.fromkeys(["mu_school", "n_students", "district_of_school"], ["school"]),
+            "mu_district": ["district"],
+        },
+        coords={"school": ["a", "b", "c"], "district": ["x", "y"]},
+    )
+    table = ranks(fit, "school").sort_values("school")
+    assert table["district"].tolist() == ["y", "x", "y"]
+    assert table["n_students"].tolist() == [4, 5, 6]
+    assert table.attrs == {
+        "variable": "mu_school",
+        "group": "school",
+        "parent": "district",
+        "size": "n_students",
+        "prob": 0.95,
+        "k": 1,
+    }
+    districts = ranks(fit, "district").sort_values("district")
+    assert districts["n_students"].tolist() == [5, 10]
+
+
+def test_k_is_ten_or_half_of_few_groups():
+    assert ranks(fit_of(some_draws(25)), "school").attrs["k"] == 10
+    assert ranks(fit_of(some_draws(7)), "school").attrs["k"] == 3
+    assert ranks(fit_of(some_draws(2)), "school").attrs["k"] == 1
+
+
+def test_working_in_blocks_changes_nothing(monkeypatch):
+    fit = fit_of(some_draws())
+    whole = ranks(fit, "school")
+    monkeypatch.setitem(ranks.__globals__, "_BLOCK", 30)
+    pd.testing.assert_frame_equal(ranks(fit, "school"), whole)
+
+
+def test_equal_means_share_the_better_rank():
+    draws = np.array([[3.0, 3.0, 1.0], [2.0, 3.0, 3.0]])
+    table = ranks(fit_of(draws), "school").sort_values("school")
+    assert table["expected_rank"].tolist() == [2.0, 1.0, 2.0]
+
+
+# Pairs
+
+
+def test_pairwise_is_counted_over_the_draws():
+    draws = some_draws()
+    table = pairwise(fit_of(draws), "school")
+    labels = [f"s{i}" for i in range(7)]
+    assert table.index.tolist() == table.columns.tolist() == labels
+    for i, row in enumerate(labels):
+        for j, column in enumerate(labels):
+            found = table.loc[row, column]
+            assert np.isnan(found) if i == j else found == np.mean(draws[:, i] > draws[:, j])
+
+
+def test_pairwise_of_some_groups_is_a_part_of_all():
+    fit = fit_of(some_draws())
+    some = pairwise(fit, "school", ["s4", "s0", "s5"])
+    expected = pairwise(fit, "school").loc[["s4", "s0", "s5"], ["s4", "s0", "s5"]]
+    pd.testing.assert_frame_equal(some, expected)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["s1", "x", "y"], "different groups of 'school'; unknown: 'x', 'y'"),
+        (["s1", "s2", "s1"], "different groups of 'school'; one is there twice"),
+        (["s1"], "there is only one label; give two or more"),
+    ],
+)
+def test_wrong_labels_are_refused(labels, message):
+    with pytest.raises(ValueError, match=message):
+        pairwise(fit_of(some_draws()), "school", labels)
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("function", [ranks, pairwise])
+def test_what_cannot_be_ranked_is_refused(function):
+    with pytest.raises(TypeError, match=r"must be an xarray.DataTree, got DataFrame"):
+        function(pd.DataFrame(), "school")
+    with pytest.raises(ValueError, match="no posterior"):
+        function(xr.DataTree(), "school")
+    with pytest.raises(ValueError, match=r"no variable 'mu_country'; it has: mu_school"):
+        function(fit_of(some_draws()), "country")
+    with pytest.raises(ValueError, match="there is only one school; ranks need two or more"):
+        function(fit_of(some_draws(1)), "school")
+    same = np.repeat(some_draws(1), 4, axis=1)
+    with pytest.raises(ValueError, match="the same mean in every draw, as with complete pooling"):
+        function(fit_of(same), "school")
+    bad = some_draws()
+    bad[3, 2] = np.nan
+    with pytest.raises(ValueError, match="draws of 's2' are not finite"):
+        function(fit_of(bad), "school")
+
+
+@pytest.mark.parametrize("k", [0, 7])
+def test_k_out_of_range_is_refused(k):
+    with pytest.raises(ValueError, match=f"less than the number of groups, 7, got {k}"):
+        ranks(fit_of(some_draws()), "school", k=k)
+
+
+def test_prob_out_of_range_is_refused():
+    with pytest.raises(ValueError, match="prob must lie between 0 and 1, got 95"):
+        ranks(fit_of(some_draws()), "school", prob=95)
+
+
+def test_a_fit_is_not_changed():
+    fit = fit_of(some_draws())
+    before = fit.copy(deep=True)
+    labels = ["s1", "s2"]
+    ranks(fit, "school")
+    pairwise(fit, "school", labels)
+    assert fit.identical(before)
+    assert labels == ["s1", "s2"]
