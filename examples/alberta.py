@@ -48,11 +48,49 @@ def look_at_the_data(options):
     common.save(hbm.plot_authorities(every), options, "authorities")
     common.save(hbm.plot_exam_table(kept, sized=True), options, "schools_kept")
     common.save(hbm.plot_authorities(kept), options, "authorities_kept")
-    return kept
+    return every, kept
 
 
 # %% [markdown]
-# ## Three models
+# ## The model to use
+#
+# Schools vary around their authority and authorities around the province, and the likelihood is
+# that of the published mean *and* standard deviation of n students. So the spread of students is
+# learned, and no school is dropped: a small one is pulled further, and stays less certain.
+
+
+# %%
+def recommended(options, every):
+    model = hbm.exams.nested(every)
+    fit = hbm.sample(model, **common.sampling(options))
+    rows = common.summary(fit, ["mu", "tau_authority", "tau_school", "nu", "tau_nu"])
+    print(common.verdict("Recommended", fit, rows))
+    common.say(options, rows.to_string(), "")
+
+    moved = hbm.shrinkage(fit, "school").merge(every[["school", "school_name"]], on="school")
+    columns = ["school", "school_name", "n_students", "raw_mean", "mean", "sd", "target", "pooling"]
+    by_size = moved.sort_values("n_students", kind="stable")[columns]
+    common.say(
+        options,
+        "The five smallest and the five largest schools (pooling: 0 = raw mean, 1 = target):",
+        by_size.iloc[[0, 1, 2, 3, 4, -5, -4, -3, -2, -1]].round(3).to_string(index=False),
+        "",
+    )
+    league = hbm.ranks(fit, "school")
+    columns = ["school", "n_students", "mean", "expected_rank", "rank_lower", "rank_upper", "tier"]
+    common.say(
+        options,
+        f"First five of {len(league)} by expected rank, with what their ranks could be:",
+        league[columns].head().round(3).to_string(index=False),
+        "",
+    )
+    ax = hbm.plot_caterpillar(hbm.estimates(fit, "mu_school"), every)
+    common.save(ax, options, "recommended", f"Recommended: {ax.get_title(loc='left')}")
+    return fit
+
+
+# %% [markdown]
+# ## The article's three models
 #
 # The published models take each school's mean, with a standard error from its number of students
 # and a Beta that says how students spread. Schools share nothing, or a population, or the
@@ -139,8 +177,7 @@ def fit_and_draw(options, name, table):
 
 
 # %%
-def hold_against_published(options, name, table, fit, schools):
-    spread = float(np.sqrt(fit["posterior/school_sigma_squared"]).mean())
+def hold_against_published(options, name, table, spread, schools):
     standard_error = table["sd"] / np.sqrt(table["n_students"])
     ratio = (standard_error.to_numpy() / schools["sd"].to_numpy()).mean()
     common.say(
@@ -159,10 +196,15 @@ def main(argv=None):
     parser.add_argument("--year", type=int, default=2016, help="year")
     parser.add_argument("--min-students", type=int, default=30, help="fewest students of a school")
     options = parser.parse_args(argv)
-    table = look_at_the_data(options)
-    fits = {name: fit_and_draw(options, name, table) for name in MODELS}
-    for name, (fit, schools) in fits.items():
-        hold_against_published(options, name, table, fit, schools)
+    every, kept = look_at_the_data(options)
+    best = recommended(options, every)
+    for name in MODELS:
+        fit, schools = fit_and_draw(options, name, kept)
+        spread = float(np.sqrt(fit["posterior/school_sigma_squared"]).mean())
+        hold_against_published(options, name, kept, spread, schools)
+    mu, nu = best["posterior/mu_school"], best["posterior/nu_school"]
+    spread = float(np.sqrt(mu * (1 - mu) / (nu + 1)).mean())
+    hold_against_published(options, "recommended", every, spread, hbm.estimates(best, "mu_school"))
     common.say(options, f"Pictures are in {options.out}.")
 
 

@@ -212,6 +212,36 @@ def nine_schools(options):
     common.save(ax, options, "nested_schools", "Nine schools, drawn to their district's mean")
 
 
+# %% [markdown]
+# ## The model to use
+#
+# `hbm.scores.nested` adds levels up on the logit scale, gives every parameter a proper prior and
+# samples without a funnel, so that its prior predictive can be drawn too.
+
+
+# %%
+def recommended(options):
+    students = hbm.load_dataset("nested_scores")
+    truth = hbm.load_truth("nested_scores").set_index("school")["school_mean"]
+    model = hbm.scores.nested(students)
+    prior = hbm.sample_prior_predictive(model, draws=options.draws, random_seed=options.seed)
+    ax = hbm.plot_predictive(prior["prior_predictive/score"], unit="%")
+    common.save(ax, options, "recommended_prior", "100 simulated sets of students: the prior")
+    fit = hbm.sample(model, **common.sampling(options))
+    table = common.summary(fit, ["mu", "tau_district", "tau_school", "mu_district", "mu_school"])
+    print(common.verdict("recommended", fit, table))
+    moved = hbm.shrinkage(fit, "school").round(3)
+    columns = ["school", "district", "raw_mean", "mean", "target", "moved", "pooling"]
+    common.say(options, table.to_string(), "", moved[columns].to_string(index=False), "")
+    ax = hbm.plot_estimates(
+        hbm.estimates(fit, "mu_school"),
+        others={"true mean": truth},
+        reference={"district mean": moved.set_index("school")["target"]},
+        unit="%",
+    )
+    common.save(ax, options, "recommended", "Nine schools, drawn to their district's middle")
+
+
 # %%
 def main(argv=None):
     options = common.parser("Exam scores of students in schools.", "scores").parse_args(argv)
@@ -219,6 +249,7 @@ def main(argv=None):
     one_school(options)
     five_schools(options)
     nine_schools(options)
+    recommended(options)
     common.say(options, f"Pictures are in {options.out}.")
 
 

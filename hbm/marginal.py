@@ -37,9 +37,12 @@ _DEPTH = 35.0  # how far below its maximum, in nats, an integrand is followed
 _STEPS = np.arange(-12.0, 13.0)  # a draw's own points, in units of its tau
 _LOG_STEP_WEIGHTS = -(_STEPS**2) / 2 - np.log(2 * np.pi) / 2
 _PARENT_STEPS = np.arange(-8, 9) * 0.75  # points of a parent's effect, in posterior sds
+_MOST_MOVES = 6  # of these points, to where the integrand is
 _TAPS = np.arange(6)  # grid points that an interpolation goes by
 _MOST_POINTS = 700  # of a grid a side; a likelihood with a kink would never be fine enough
-_BLOCK = 1_000_000  # numbers worked on at a time: they stay in the processor's cache
+# Draws whose integral is this far, 690 nats, from the best there could be: no posterior has any.
+_SMALLEST = 1e-300
+_BLOCK = 100_000  # numbers worked on at a time: they stay in the processor's cache
 
 
 def marginal_normal(
@@ -154,25 +157,44 @@ def marginal_beta_parent(
     >>> np.exp(alone).round(5)  # as in marginal_beta: 0.6² + 0.8² = 1
     array([0.29978])
     """
-    m, tau_parent, tau, log_nu, tau_nu = _same_length(m, tau_parent, tau, log_nu, tau_nu)
+    draws = _same_length(m, tau_parent, tau, log_nu, tau_nu)
+    m, tau_parent, tau, *_ = draws
     # In units of tau_parent, so that a tau_parent of 0 needs no case of its own.
-    precision = np.ones_like(m)
-    pull = np.zeros_like(m)
+    precision, pull = np.ones_like(m), np.zeros_like(m)
     for seen in evidence:
         weight = 1 / (seen.eta_se**2 + tau**2)
         precision += tau_parent**2 * weight
         pull += tau_parent * weight * (seen.eta - m)
-    width = 1 / np.sqrt(precision)
-    steps = (pull / precision)[:, None] + width[:, None] * _PARENT_STEPS
+    centre, width = pull / precision, 1 / np.sqrt(precision)
+    result = np.empty_like(m)
+    todo = np.arange(len(m))
+    for _ in range(_MOST_MOVES):
+        steps = centre[:, None] + width[:, None] * _PARENT_STEPS
+        log_integrand = _given_parent(evidence, steps, *(d[todo] for d in draws))
+        spacing = width * (_PARENT_STEPS[1] - _PARENT_STEPS[0])
+        result[todo] = _log_sum_exp(log_integrand) + np.log(spacing / np.sqrt(2 * np.pi))
+        # Where the rough estimates misled, look again around what was found.
+        share = np.exp(log_integrand - log_integrand.max(axis=1, keepdims=True))
+        share /= share.sum(axis=1, keepdims=True)
+        mean = (share * steps).sum(axis=1)
+        sd = np.sqrt((share * (steps - mean[:, None]) ** 2).sum(axis=1))
+        off = (np.abs(mean - centre) > width / 2) | (sd > 1.2 * width) | (sd < 0.6 * width)
+        todo, centre, width = todo[off], mean[off], np.maximum(sd, width / 4)[off]
+        if not len(todo):
+            break
+    return result
+
+
+def _given_parent(evidence, steps, m, tau_parent, tau, log_nu, tau_nu) -> Floats:
+    """Return the log integrand at steps of the parent's effect: shape (n_draws, n_steps)."""
     points = m[:, None] + tau_parent[:, None] * steps
     log_integrand = -(steps**2) / 2
     for seen in evidence:
-        log_integrand += _given_parent(seen, points, tau, log_nu, tau_nu)
-    spacing = _PARENT_STEPS[1] - _PARENT_STEPS[0]
-    return _log_sum_exp(log_integrand) + np.log(width * spacing / np.sqrt(2 * np.pi))
+        log_integrand += _given_mean(seen, points, tau, log_nu, tau_nu)
+    return log_integrand
 
 
-def _given_parent(evidence, points, tau, log_nu, tau_nu) -> Floats:
+def _given_mean(evidence, points, tau, log_nu, tau_nu) -> Floats:
     """Return a group's marginal log likelihood at points of its mean: shape (n_draws, n_points)."""
     middle = points[:, points.shape[1] // 2]
     ends = np.concatenate([points.min(axis=1), points.max(axis=1)])
@@ -221,9 +243,8 @@ def _average_over_log_nu(table, x, log_nu, tau_nu) -> Floats:
     if wide.any():
         top = table.max(axis=1)
         prior = np.exp(-(((x - log_nu[wide, None]) / tau_nu[wide, None]) ** 2) / 2)
-        # Draws below the smallest number are 690 nats from the best there is: no posterior has any.
-        total = np.maximum(prior @ np.exp(table - top[:, None]).T, 1e-300)
-        result[wide] = np.log(total) + top + np.log(h / tau_nu[wide, None] / np.sqrt(2 * np.pi))
+        total = prior @ np.exp(table - top[:, None]).T
+        result[wide] = np.log(np.maximum(total, _SMALLEST)) + top + np.log(h / tau_nu[wide, None] / np.sqrt(2 * np.pi))
     narrow = np.flatnonzero(~wide)
     for block in _blocks(len(narrow), len(_STEPS) * len(table)):
         draws = narrow[block]
@@ -245,8 +266,13 @@ def _average_over_eta(log_lik, eta, m, tau) -> Floats:
     points = m.reshape(len(m), -1)
     wide = tau >= h
     if wide.any():
-        scaled = (eta - points[wide, :, None]) / tau[wide, None, None]
-        total = _log_sum_exp(log_lik[wide, None, :] - scaled**2 / 2)
+        top = log_lik[wide].max(axis=1)
+        prior = eta - points[wide, :, None]
+        prior *= prior
+        prior *= (-0.5 / tau[wide] ** 2)[:, None, None]
+        np.exp(prior, out=prior)
+        total = prior @ np.exp(log_lik[wide] - top[:, None])[:, :, None]
+        total = np.log(np.maximum(total[..., 0], _SMALLEST)) + top[:, None]
         total += np.log(h / tau[wide, None] / np.sqrt(2 * np.pi))
         result[wide] = total.reshape(result[wide].shape)
     narrow = np.flatnonzero(~wide)

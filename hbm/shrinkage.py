@@ -432,7 +432,7 @@ def group_table(fit: xr.DataTree, group: str) -> pd.DataFrame:
     posterior, constant = fit["posterior"].to_dataset(), _constant_data(fit)
 
     def labels(level):
-        return posterior[level].to_numpy().astype(str).astype(object)
+        return posterior[level].to_numpy()
 
     table = pd.DataFrame({group: labels(group)})
     parent, size = _parent(constant, group), _size(constant, group)

@@ -33,8 +33,8 @@ def exam_names():
 
 
 def test_csv_is_read_back_as_it_was(tmp_path):
-    file = save_table(results(), tmp_path / "new" / "results.csv")
-    assert file == tmp_path / "new" / "results.csv"
+    file = save_table(results(), tmp_path / "a" / "new" / "results.csv")
+    assert file == tmp_path / "a" / "new" / "results.csv"
     back = pd.read_csv(file, dtype={"school": str, "authority": str})
     pd.testing.assert_frame_equal(back, results())
 

@@ -1,4 +1,4 @@
-"""Ranks, against brute force over draws, and their joint intervals against truths they never saw."""
+"""Ranks, against brute force over draws, and their joint intervals against unseen truths."""
 
 import arviz as az
 import numpy as np
@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 from scipy.special import expit
+from scipy.stats import rankdata
 
-from hbm.ranks import _worst_inversion, pairwise, ranks
+from hbm.ranks import _tiers, _worst_inversion, pairwise, ranks
 
 
 def fit_of(draws, **more):
@@ -27,6 +28,15 @@ def some_draws(n_groups=7, n_draws=300, seed=1):
     centre, spread = rng.normal(60, 3, n_groups), rng.uniform(0.2, 3, n_groups)
     common = rng.normal(0, 2, (n_draws, 1))
     return centre + common + spread * rng.normal(size=(n_draws, n_groups))
+
+
+def positions(table):
+    """Return the position in the draws of each row's group."""
+    return table["school"].str[1:].astype(int).to_numpy()
+
+
+def in_order_of_draws(table):
+    return table.iloc[np.argsort(positions(table))]
 
 
 def rank_one_by_one(draws):
@@ -72,8 +82,8 @@ def test_groups_alike_cannot_be_told_apart():
     draws = np.random.default_rng(1).normal(5.0, 1.0, (2000, 30))
     table = ranks(fit_of(draws), "school")
     assert (table["tier"] == 1).all()
-    assert (table["joint_lower"] == 1).all()
-    assert (table["joint_upper"] == 30).all()
+    assert (table["joint_lower"] <= 2).all()
+    assert (table["joint_upper"] >= 29).all()
     assert table["expected_rank"].between(14, 17).all()
 
 
@@ -82,29 +92,30 @@ def test_groups_alike_cannot_be_told_apart():
 def test_joint_statements_hold_in_the_promised_part_of_the_draws(seed, prob):
     draws = some_draws(n_groups=15, seed=seed)
     rank = rank_one_by_one(draws)
-    table = ranks(fit_of(draws), "school", prob=prob).sort_values(
-        "school", key=lambda s: s.str[1:].astype(int)
-    )
+    table = in_order_of_draws(ranks(fit_of(draws), "school", prob=prob))
     inside = (rank >= table["joint_lower"].to_numpy()) & (rank <= table["joint_upper"].to_numpy())
     assert inside.all(axis=1).mean() >= prob
     lower, upper = table["comparison_lower"].to_numpy(), table["comparison_upper"].to_numpy()
     ordered = lower[:, None] > upper
     assert ordered.any()
-    wrong = (draws[:, :, None] <= draws[:, None, :]) & ordered
-    right = 1 - wrong.any(axis=(1, 2)).mean()
-    # No more than needed: the next draw would have been wrong.
-    assert prob <= right < prob + 1.5 / len(draws)
-    c = (upper - lower) / draws.std(axis=0, ddof=1) / 2
-    np.testing.assert_allclose(c, c[0])
-    np.testing.assert_allclose((upper + lower) / 2, draws.mean(axis=0))
+
+    def right(ordered):
+        wrong = (draws[:, :, None] < draws[:, None, :]) & ordered
+        return 1 - wrong.any(axis=(1, 2)).mean()
+
+    assert right(ordered) >= prob
+    # No wider than needed: a little narrower, they promise too much.
+    centre, half = draws.mean(axis=0), (1 - 1e-6) * (upper - lower) / 2
+    assert right((centre - half)[:, None] > centre + half) < prob
+    np.testing.assert_allclose((upper + lower) / 2, centre)
+    half /= draws.std(axis=0, ddof=1)
+    np.testing.assert_allclose(half, half[0])
 
 
 def test_joint_rank_intervals_are_as_narrow_as_the_draws_allow():
     draws = some_draws(n_groups=15)
     rank = rank_one_by_one(draws)
-    table = ranks(fit_of(draws), "school", prob=0.9).sort_values(
-        "school", key=lambda s: s.str[1:].astype(int)
-    )
+    table = in_order_of_draws(ranks(fit_of(draws), "school", prob=0.9))
     centre, spread = draws.mean(axis=0), draws.std(axis=0, ddof=1)
 
     def bounds(c):
@@ -144,15 +155,29 @@ def test_tiers_are_the_fewest_runs_that_cannot_be_told_apart():
             assert apart[members[-1] + 1, members].any()
 
 
-def test_joint_rank_intervals_hold_the_true_ranks_as_often_as_they_say():
-    """Truths from the population, conjugate Normal draws: 60 groups and few draws of them.
+def test_tiers_of_intervals_written_down():
+    def tiers(*intervals):
+        return _tiers(*np.array(intervals, float).T).tolist()
 
-    With the tail quantiles of each group's ranks, widened until 90 % of the draws are inside, all
-    60 true ranks are inside in 44 % of the data sets.
-    """
+    assert tiers((8, 9), (7, 9), (6, 8), (5, 6.5), (4, 5), (1, 3)) == [1, 1, 1, 2, 2, 3]
+    # The first and the second overlap, and the second and the third, but not all three.
+    assert tiers((5, 6), (2, 6), (1, 3), (0, 4)) == [1, 1, 2, 2]
+    # A group may even lie above one that comes before it.
+    assert tiers((1, 2), (2.5, 3.5), (3, 7)) == [1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("n_groups", "n_draws", "n_sets"),
+    [
+        (80, 400, 250),
+        pytest.param(60, 2000, 1500, marks=pytest.mark.calibration),
+        pytest.param(300, 1000, 500, marks=pytest.mark.calibration),
+    ],
+)
+def test_joint_intervals_hold_the_truth_as_often_as_they_say(n_groups, n_draws, n_sets):
+    """Truths from the population and conjugate Normal draws, which the truths are none of."""
     rng = np.random.default_rng(12)
-    n_sets, n_groups, n_draws, prob = 400, 60, 400, 0.9
-    held, compared = 0, 0
+    prob, held, compared = 0.9, 0, 0
     for _ in range(n_sets):
         truth = rng.normal(0, 1, n_groups)
         se = rng.uniform(0.1, 1.0, n_groups)
@@ -160,12 +185,13 @@ def test_joint_rank_intervals_hold_the_true_ranks_as_often_as_they_say():
         centre = weight * rng.normal(truth, se)
         draws = rng.normal(centre, np.sqrt(weight) * se, (n_draws, n_groups))
         table = ranks(fit_of(draws), "school", prob=prob)
-        truth = truth[table["school"].str[1:].astype(int)]
-        rank = rank_one_by_one([truth])[0]
+        truth = truth[positions(table)]
+        rank = rankdata(-truth)
         held += (table["joint_lower"] <= rank).all() and (rank <= table["joint_upper"]).all()
         lower, upper = table["comparison_lower"].to_numpy(), table["comparison_upper"].to_numpy()
         compared += not ((lower[:, None] > upper) & (truth[:, None] < truth)).any()
     error = np.sqrt(prob * (1 - prob) / n_sets)
+    print(f"ranks {held / n_sets:.3f}, comparisons {compared / n_sets:.3f}, error {error:.3f}")
     assert abs(held / n_sets - prob) < 3.5 * error
     assert abs(compared / n_sets - prob) < 3.5 * error
 
@@ -197,8 +223,10 @@ def test_parent_and_size_come_along_if_the_fit_holds_them():
             },
         },
         dims={
-            **dict.fromkeys(["mu_school", "n_students", "district_of_school"], ["school"]),
+            "mu_school": ["school"],
             "mu_district": ["district"],
+            "n_students": ["school"],
+            "district_of_school": ["school"],
         },
         coords={"school": ["a", "b", "c"], "district": ["x", "y"]},
     )
@@ -234,6 +262,8 @@ def test_equal_means_share_the_better_rank():
     draws = np.array([[3.0, 3.0, 1.0], [2.0, 3.0, 3.0]])
     table = ranks(fit_of(draws), "school").sort_values("school")
     assert table["expected_rank"].tolist() == [2.0, 1.0, 2.0]
+    assert pairwise(fit_of(draws), "school").loc["s0", "s1"] == 0
+    assert pairwise(fit_of(draws), "school").loc["s1", "s0"] == 0.5
 
 
 # Pairs
