@@ -20,8 +20,8 @@ import hbm
 # ## The data
 #
 # Schools in the order of their mean, each with the spread of its students; then coloured by
-# authority, and the authorities themselves. Most schools are small, and small schools make up most
-# of both ends.
+# authority, and the authorities themselves. More than half of the schools have fewer than 30
+# students, and nine in ten of the lowest tenth have.
 
 
 # %%

@@ -4,6 +4,7 @@ Thin calls of PyMC with nutpie as the sampler, that check what PyMC lets pass an
 when the draws should not be trusted. Results are trees of datasets with PyMC's group names.
 """
 
+import logging
 import warnings
 from contextlib import contextmanager
 from typing import Literal
@@ -148,7 +149,7 @@ def sample_prior_predictive(
             "improper (it has no finite integral), so there is nothing to draw from. "
             "Use a model with a proper prior"
         )
-    with model, _quiet_object_mode():
+    with model, _without_notes():
         return pm.sample_prior_predictive(draws, random_seed=random_seed)
 
 
@@ -192,7 +193,7 @@ def sample_posterior_predictive(
     >>> fit = hbm.sample_posterior_predictive(model, fit)  # doctest: +SKIP
     """
     check_fit(model, fit)
-    with model, _quiet_object_mode():
+    with model, _without_notes():
         predictive = pm.sample_posterior_predictive(
             fit, random_seed=random_seed, progressbar=progressbar
         )
@@ -200,11 +201,17 @@ def sample_posterior_predictive(
 
 
 @contextmanager
-def _quiet_object_mode():
-    """Leave out numba's note that a random variable is drawn by NumPy: it costs nothing here."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Numba will use object mode")
-        yield
+def _without_notes():
+    """Leave out the list of variables drawn, and numba's note that NumPy draws some of them."""
+    log = logging.getLogger("pymc.sampling.forward")
+    level = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Numba will use object mode")
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def check_fit(model: pm.Model, fit: xr.DataTree) -> None:

@@ -142,7 +142,7 @@ def shrinkage(
             (the target).
         ``share_own``, ``share_<parent>``, ``share_population``
             Where groups have parents: the same estimate as a weighted mean of the group's raw
-            mean, of those of the parent's other groups, and of the population's. They sum to 1.
+            mean, those of its parent's other groups, and the population's. They sum to 1.
         ``only_child``
             Where groups have parents: whether the group is the only one of its parent. Then the
             data tell the sum of the two effects and not which is which: `target` and
@@ -170,7 +170,10 @@ def shrinkage(
 
     Heights: s² = σ² / n, and λ is exact. Scores and marks: effects are logits, and the mean of n
     students has variance μ(1 − μ) / (n (ν + 1)), so that by the delta method
-    s² = 1 / (n (ν + 1) μ (1 − μ)), with the group's own μ and ν of each draw.
+    s² = 1 / (n (ν + 1) μ (1 − μ)), with the group's own μ and ν of each draw. For 318 schools of 6
+    to 762 students this λ and the part of the prior variance that is left, by quadrature, differed
+    by less than 0.02 in 19 schools of 20, and by 0.1 in the two worst, of under ten students and
+    means near 0.9, whose published sd tells something of the mean as well.
 
     With parents, of precisions p = 1 / (s² + τ²) and q = 1 / τ_parent², the parent's effect given
     the data is the mean of its groups' raw means weighted by p and of the population's weighted
@@ -553,6 +556,12 @@ def _parent_weights(levels: _Levels) -> dict[str, np.ndarray]:
 
 
 def _means_without_pooling(fit: xr.DataTree, group: str, labels: pd.Series) -> np.ndarray:
+    _check(fit, 0.5)
+    if f"mu_{group}" not in fit["posterior"]:
+        raise ValueError(
+            f"the fit without pooling has no 'mu_{group}': an upper level exists by pooling only. "
+            f"Leave no_pooling out for {group!r}"
+        )
     table = estimates(fit, f"mu_{group}")
     means = pd.Series(table["mean"].to_numpy(), index=table[group].astype(str))
     missing = [label for label in labels.astype(str) if label not in means.index]

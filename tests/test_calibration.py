@@ -99,6 +99,8 @@ def exam_data(rng, nested):
 def score_data(rng, nested):
     table, students, truth = school_data(rng, PRIORS["scores"], nested)
     students = students.rename(columns={"authority": "district"})
+    # Once in a few data sets a score rounds to 0 or 1, which no Beta gives.
+    students["score"] = students["score"].clip(1e-15, 1 - 1e-15)
     if nested:
         truth["tau_district"] = truth.pop("tau_authority")
     return students, truth, students["score"].to_numpy(), table["mean"].to_numpy()

@@ -177,8 +177,6 @@ def test_same_look_under_any_global_style(name):
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("n", [1, 2, 7, 8, 25, 30, 41])
 def test_no_text_overlaps(name, n):
-    if name in ("plot_density", "plot_predictive") and n == 1:
-        pytest.skip("one draw has no density")
     args, kwargs = CALLS[name](n)
     ax = getattr(plots, name)(*args, **kwargs)
     ax.figure.canvas.draw()

@@ -321,6 +321,12 @@ def test_means_without_pooling_are_found_by_label():
     np.testing.assert_allclose(table["no_pooling"], expected)
     with pytest.raises(ValueError, match=r"without pooling has no school '0006'. Fit both models"):
         shrinkage(fit, "school", no_pooling=alone.isel(school=slice(0, 5)))
+    one_level = alone.copy()
+    one_level["posterior"] = alone["posterior"].to_dataset().drop_vars("mu_district")
+    with pytest.raises(ValueError, match="an upper level exists by pooling only"):
+        shrinkage(fit, "district", no_pooling=one_level)
+    with pytest.raises(TypeError, match=r"must be an xarray.DataTree, got DataFrame"):
+        shrinkage(fit, "school", no_pooling=pd.DataFrame())
 
 
 def test_what_a_fit_lacks_is_named():
