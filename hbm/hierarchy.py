@@ -8,6 +8,7 @@ population. What uses a fit after sampling can so go by the hierarchy and not by
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,14 +91,18 @@ class Hierarchy:
         """What can be left out: individuals, groups, parents, as far as the fit has them."""
         return [dim for dim in (self.individual, self.group, self.parent) if dim is not None]
 
-    def labels(self, dim: str) -> np.ndarray:
-        """Return the labels of a dim, as text."""
-        for name in ("posterior", "observed_data"):
-            if dim in self.fit[name].coords:
-                return self.fit[name][dim].to_numpy().astype(str)
-        raise KeyError(dim)
+    @cached_property
+    def labels(self) -> dict[str, np.ndarray]:
+        """Labels of each unit, as text."""
+        there = self.fit["posterior"].coords | self.fit["observed_data"].coords
+        return {dim: np.array([str(x) for x in there[dim].values], object) for dim in self.units}
 
-    @property
+    @cached_property
+    def positions(self) -> dict[str, dict[str, int]]:
+        """Position of each label of each unit."""
+        return {dim: {x: i for i, x in enumerate(labels)} for dim, labels in self.labels.items()}
+
+    @cached_property
     def parent_of_group(self) -> np.ndarray | None:
         """Position of each group's parent."""
         if self.parent is None:
