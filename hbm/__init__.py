@@ -1,7 +1,7 @@
 """hbm: hierarchical Bayesian models of grouped results, on PyMC.
 
-A table becomes a model (:mod:`hbm.heights`, :mod:`hbm.scores`, :mod:`hbm.exams`, and the article's in
-:mod:`hbm.article`), a model a fit (:func:`hbm.sample`), and a fit tables and pictures.
+A table becomes a model (:mod:`hbm.heights`, :mod:`hbm.scores`, :mod:`hbm.exams`, and the article's
+in :mod:`hbm.article`), a model a fit (:func:`hbm.sample`), and a fit tables and pictures.
 """
 
 from hbm import article, exams, heights, scores, simulate

@@ -178,12 +178,10 @@ def single_school(table: pd.DataFrame) -> pm.Model:
 
 
 def _scores(mu_school, nu_school, school, score):
-    """Scores of students given their schools' mu and nu."""
+    """Add scores of students, given their schools' mu and nu."""
     a_school = pm.Deterministic("a_school", mu_school * nu_school, dims="school")
     b_school = pm.Deterministic("b_school", (1 - mu_school) * nu_school, dims="school")
-    pm.Beta(
-        "score", a_school[school.index], b_school[school.index], observed=score, dims="student"
-    )
+    pm.Beta("score", a_school[school.index], b_school[school.index], observed=score, dims="student")
 
 
 def scores_no_pooling(table: pd.DataFrame) -> pm.Model:
@@ -322,7 +320,9 @@ def scores_nested(table: pd.DataFrame) -> pm.Model:
             "nu_district", nu_bar + sigma_nu * nu_district_raw, dims="district"
         )
         a_district = pm.Deterministic("a_district", mu_district * nu_district, dims="district")
-        b_district = pm.Deterministic("b_district", (1 - mu_district) * nu_district, dims="district")
+        b_district = pm.Deterministic(
+            "b_district", (1 - mu_district) * nu_district, dims="district"
+        )
         mu_school = pm.Beta(
             "mu_school",
             a_district[district_of_school],
@@ -335,7 +335,7 @@ def scores_nested(table: pd.DataFrame) -> pm.Model:
 
 
 def _school_means(school_mu, school_nu, n, mean):
-    """Published school means given the schools' mu and nu; the published sds are not used."""
+    """Add published school means, given the schools' mu and nu; the published sds are not used."""
     alpha = pm.Deterministic("school_alpha", school_mu * school_nu, dims="school")
     beta = pm.Deterministic("school_beta", (1 - school_mu) * school_nu, dims="school")
     sigma_squared = pm.Deterministic(

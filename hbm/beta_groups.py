@@ -157,7 +157,7 @@ def parent_effect(
     raw: RawEstimates,
     parameterisation: Parameterisation,
 ) -> TensorVariable:
-    """Add eta_<level> ~ N(eta, tau) and mu_<level> = expit(eta_<level>) for the schools' parents."""
+    """Add eta_<level> ~ N(eta, tau) of the schools' parents, and mu_<level> = expit(eta_<level>)."""
     estimate, standard_error = parent_estimates(
         raw.eta, raw.eta_se, data.parent, len(data.coords[level])
     )

@@ -29,10 +29,10 @@ _ADVICE = {
     "divergences": "the sampler met geometry it cannot follow, and estimates may be biased: use "
     'parameterisation="informed", then target_accept=0.95 or more, then a tighter prior on the '
     "between-group sds",
-    "tree depth": "the sampler stopped before its paths turned round, so draws are dear rather than "
-    "wrong: tune longer (tune=), or tighten priors that leave a quantity all but free",
-    "E-BFMI": "the energies are explored too slowly, as with heavy tails: tune longer (tune=), or use "
-    "a tighter prior on the between-group sds",
+    "tree depth": "the sampler stopped before its paths turned round, so draws are dear rather "
+    "than wrong: tune longer (tune=), or tighten priors that leave a quantity all but free",
+    "E-BFMI": "the energies are explored too slowly, as with heavy tails: tune longer (tune=), or "
+    "use a tighter prior on the between-group sds",
 }
 
 

@@ -3,7 +3,8 @@
 All that is published of a school's n students is their mean mark and its standard deviation. The
 students are taken to be Beta with mean mu_school = expit(eta_school) and sample size nu_school,
 log nu_school ~ N(log nu, tau_nu), and the likelihood is that of the published mean and standard
-deviation of n such students, so that no school is too small to stay in. The schools' means differ in
+deviation of n such students, so that no school is too small to stay in. The schools' means differ
+in
 
 =====================  ====================================================================
 `complete_pooling`     eta_school = eta: one mean for all
@@ -51,8 +52,8 @@ def complete_pooling(
 ) -> pm.Model:
     """Build the model in which the students of all schools come from one Beta.
 
-    (mean, sd) ~ those of n students ~ Beta(mu_school, nu_school), mu_school = mu = expit(eta), eta ~ N(1.1, 1), nu_school = nu,
-    log nu ~ N(log 10, 1).
+    (mean, sd) ~ those of n students ~ Beta(mu_school, nu_school), mu_school = mu = expit(eta),
+    eta ~ N(1.1, 1), nu_school = nu, log nu ~ N(log 10, 1).
 
     Parameters
     ----------
@@ -76,7 +77,8 @@ def complete_pooling(
     Raises
     ------
     ValueError, TypeError
-        If the table is not as described, `observe` not one of the two, or the parameterisation not one of the three.
+        If the table is not as described, `observe` not one of the two, or the parameterisation
+        not one of the three.
 
     Examples
     --------
@@ -133,7 +135,8 @@ def no_pooling(
     Raises
     ------
     ValueError, TypeError
-        If the table is not as described, `observe` not one of the two, or the parameterisation not one of the three.
+        If the table is not as described, `observe` not one of the two, or the parameterisation
+        not one of the three.
 
     Examples
     --------
@@ -191,7 +194,8 @@ def partial_pooling(
     Raises
     ------
     ValueError, TypeError
-        If the table is not as described, `observe` not one of the two, or the parameterisation not one of the three.
+        If the table is not as described, `observe` not one of the two, or the parameterisation
+        not one of the three.
 
     Examples
     --------
@@ -225,8 +229,8 @@ def nested(
     """Build the model in which schools vary around their authority, and authorities around a mean.
 
     (mean, sd) ~ those of n students ~ Beta(mu_school, nu_school), mu_school = expit(eta_school),
-    eta_school ~ N(eta_authority, tau_school), eta_authority ~ N(eta, tau_authority), eta ~ N(1.1, 1),
-    both taus ~ HN(0.5); log nu_school ~ N(log nu, tau_nu), log nu ~ N(log 10, 1),
+    eta_school ~ N(eta_authority, tau_school), eta_authority ~ N(eta, tau_authority),
+    eta ~ N(1.1, 1), both taus ~ HN(0.5); log nu_school ~ N(log nu, tau_nu), log nu ~ N(log 10, 1),
     tau_nu ~ HN(0.5).
 
     Parameters
@@ -248,12 +252,14 @@ def nested(
     pymc.Model
         ``eta``, ``mu``, ``tau_authority``, ``tau_school``, ``nu``, ``tau_nu``, ``eta_authority``,
         ``mu_authority``, ``eta_school``, ``mu_school``, ``log_nu_school``, ``nu_school``;
-        dims ``authority`` and ``school``. mu_authority is the mean of the school in the authority's middle.
+        dims ``authority`` and ``school``. mu_authority is the mean of the school in the
+        authority's middle.
 
     Raises
     ------
     ValueError, TypeError
-        If the table is not as described, `observe` not one of the two, or the parameterisation not one of the three.
+        If the table is not as described, `observe` not one of the two, or the parameterisation
+        not one of the three.
 
     Examples
     --------

@@ -12,7 +12,7 @@ import pandas as pd
 
 __all__ = ["Groups", "group", "nest", "require_columns", "require_numbers"]
 
-# A coordinate of one of these names breaks PyMC or ArviZ, which use them for dimensions of their own.
+# A coordinate of one of these names breaks PyMC or ArviZ, which have dimensions of these names.
 _RESERVED = {"chain", "draw", "sample", "group", "column", "model", "label", "plot_axis"}
 
 
@@ -54,7 +54,7 @@ def require_columns(table: pd.DataFrame, columns: list[str]) -> None:
     >>> require_columns(pd.DataFrame({"school": ["a"], "mark": [0.5]}), ["school", "score"])
     Traceback (most recent call last):
         ...
-    ValueError: the table has no column 'score'; it has: school, mark. Rename the column that holds it
+    ValueError: the table has no column 'score'; it has: school, mark. Rename the column ...
     """
     if not isinstance(table, pd.DataFrame):
         raise TypeError(f"expected a pandas DataFrame, got {type(table).__name__}")
@@ -155,7 +155,9 @@ def group(table: pd.DataFrame, column: str) -> Groups:
     """
     require_columns(table, [column])
     if column in _RESERVED:
-        raise ValueError(f"{column!r} cannot name a group: PyMC and ArviZ use it; rename the column")
+        raise ValueError(
+            f"{column!r} cannot name a group: PyMC and ArviZ use it; rename the column"
+        )
     missing = table[column].isna()
     text = table[column].astype(object).map(str).str.strip()
     missing |= text == ""
@@ -202,7 +204,7 @@ def nest(table: pd.DataFrame, child: str, parent: str) -> tuple[Groups, Groups, 
     if len(twice):
         where = "; ".join(
             f"{children.labels[c]!r} in "
-            + " and ".join(repr(parents.labels[p]) for p in pairs.loc[pairs["child"] == c, "parent"])
+            + " and ".join(map(repr, parents.labels[pairs.loc[pairs["child"] == c, "parent"]]))
             for c in twice[:5]
         )
         raise ValueError(

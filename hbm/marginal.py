@@ -112,15 +112,7 @@ def marginal_beta(
     m, tau, log_nu, tau_nu = draws
     if not (tau.any() or tau_nu.any()):
         return evidence.log_lik(m, log_nu)
-    grids = _first_grids(evidence, *draws)
-    extreme = [f(values) for values in draws for f in (np.argmin, np.argmax)]
-    while True:
-        grids = _refine(evidence, *grids, *(d[extreme] for d in draws))
-        result = _integral(evidence, *grids, *draws)
-        # Draws with the most extreme integrals must not ask for a finer grid either.
-        extreme = [result.argmin(), result.argmax()]
-        if _refine(evidence, *grids, *(d[extreme] for d in draws)) == grids:
-            return result
+    return _on_fine_grids(evidence, _first_grids(evidence, *draws), draws)[1]
 
 
 def marginal_beta_parent(
@@ -199,11 +191,10 @@ def _given_mean(evidence, points, tau, log_nu, tau_nu) -> Floats:
     middle = points[:, points.shape[1] // 2]
     ends = np.concatenate([points.min(axis=1), points.max(axis=1)])
     twice = (np.tile(draws, 2) for draws in (tau, log_nu, tau_nu))
-    eta_grid, nu_grid = _first_grids(evidence, ends, *twice)
-    draws = (middle, tau, log_nu, tau_nu)
-    extreme = [f(values) for values in draws for f in (np.argmin, np.argmax)]
-    eta_grid, nu_grid = _refine(evidence, eta_grid, nu_grid, *(d[extreme] for d in draws))
-    return _integral(evidence, eta_grid, nu_grid, points, tau, log_nu, tau_nu)
+    grids = _first_grids(evidence, ends, *twice)
+    # Grids fine enough for the points in the middle, where the weight is.
+    grids, _ = _on_fine_grids(evidence, grids, (middle, tau, log_nu, tau_nu))
+    return _integral(evidence, *grids, points, tau, log_nu, tau_nu)
 
 
 def _same_length(*draws: Floats) -> list[Floats]:
@@ -244,18 +235,24 @@ def _average_over_log_nu(table, x, log_nu, tau_nu) -> Floats:
         top = table.max(axis=1)
         prior = np.exp(-(((x - log_nu[wide, None]) / tau_nu[wide, None]) ** 2) / 2)
         total = prior @ np.exp(table - top[:, None]).T
-        result[wide] = np.log(np.maximum(total, _SMALLEST)) + top + np.log(h / tau_nu[wide, None] / np.sqrt(2 * np.pi))
+        result[wide] = (
+            np.log(np.maximum(total, _SMALLEST))
+            + top
+            + np.log(h / tau_nu[wide, None] / np.sqrt(2 * np.pi))
+        )
     narrow = np.flatnonzero(~wide)
+    rows = np.ascontiguousarray(table.T)
     for block in _blocks(len(narrow), len(_STEPS) * len(table)):
         draws = narrow[block]
         points = log_nu[draws, None] + tau_nu[draws, None] * _STEPS
-        index, weights = _interpolation(points, x)
+        index, weights = _interpolation(points.ravel(), x)
         interpolate = sparse.csr_array(
             (weights.ravel(), index.ravel(), np.arange(0, index.size + 1, len(_TAPS))),
             shape=(points.size, len(x)),
         )
-        log_lik = (interpolate @ table.T).reshape(len(draws), len(_STEPS), len(table))
-        result[draws] = _log_sum_exp(log_lik.transpose(0, 2, 1) + _LOG_STEP_WEIGHTS)
+        log_lik = _tamed(interpolate @ rows, rows[index[:, 2]], rows[index[:, 3]])
+        log_lik = log_lik.reshape(*points.shape, -1).transpose(0, 2, 1)
+        result[draws] = _log_sum_exp(log_lik + _LOG_STEP_WEIGHTS)
     return result
 
 
@@ -280,10 +277,15 @@ def _average_over_eta(log_lik, eta, m, tau) -> Floats:
         draws = narrow[block]
         own = points[draws, :, None] + tau[draws, None, None] * _STEPS
         index, weights = _interpolation(own, eta)
-        rows = draws[:, None, None, None]
-        total = _log_sum_exp((log_lik[rows, index] * weights).sum(axis=-1) + _LOG_STEP_WEIGHTS)
-        result[draws] = total.reshape(result[draws].shape)
+        taps = log_lik[draws[:, None, None, None], index]
+        values = _tamed((taps * weights).sum(axis=-1), taps[..., 2], taps[..., 3])
+        result[draws] = _log_sum_exp(values + _LOG_STEP_WEIGHTS).reshape(result[draws].shape)
     return result
+
+
+def _tamed(values, left, right) -> Floats:
+    """Keep interpolated values near the grid points around them, also where a polynomial swings."""
+    return np.clip(values, np.minimum(left, right) - 1, np.maximum(left, right) + 1)
 
 
 def _interpolation(points, grid) -> tuple[NDArray[np.int64], Floats]:
@@ -365,6 +367,18 @@ def _finer(grid):
     low, high, points = grid
     margin = 0.1 * (high - low)
     return low - margin, high + margin, int(2.4 * points)
+
+
+def _on_fine_grids(evidence, grids, draws):
+    """Return grids fine and wide enough for all draws, and the integrals on them."""
+    extreme = [f(values) for values in draws for f in (np.argmin, np.argmax)]
+    while True:
+        grids = _refine(evidence, *grids, *(d[extreme] for d in draws))
+        integrals = _integral(evidence, *grids, *draws)
+        # Draws with the most extreme integrals must not ask for a finer grid either.
+        extreme = [integrals.argmin(), integrals.argmax()]
+        if _refine(evidence, *grids, *(d[extreme] for d in draws)) == grids:
+            return grids, integrals
 
 
 def _refine(evidence, eta_grid, nu_grid, *draws):

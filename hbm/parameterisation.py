@@ -1,7 +1,7 @@
 """Parameterisation: how the sampler sees a group effect, as a transform of its variable.
 
-A model is written once, in plain centred notation, ``effect ~ N(m, τ)``. The transform given to that
-``pm.Normal`` decides in which coordinates the sampler moves:
+A model is written once, in plain centred notation, ``effect ~ N(m, τ)``. The transform given to
+that ``pm.Normal`` decides in which coordinates the sampler moves:
 
 centred
     the effect itself: good where each group has much data, a funnel where τ may be small;

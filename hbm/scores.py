@@ -45,8 +45,8 @@ def complete_pooling(
 ) -> pm.Model:
     """Build the model in which the students of all schools come from one Beta.
 
-    score ~ Beta(mu_school, nu_school), mu_school = mu = expit(eta), eta ~ N(1.1, 1), nu_school = nu,
-    log nu ~ N(log 10, 1).
+    score ~ Beta(mu_school, nu_school), mu_school = mu = expit(eta), eta ~ N(1.1, 1),
+    nu_school = nu, log nu ~ N(log 10, 1).
 
     Parameters
     ----------
@@ -112,7 +112,8 @@ def no_pooling(
     Returns
     -------
     pymc.Model
-        ``eta_school``, ``mu_school``, ``log_nu_school``, ``nu_school``; dims ``school`` and ``student``.
+        ``eta_school``, ``mu_school``, ``log_nu_school``, ``nu_school``; dims ``school`` and
+        ``student``.
 
     Raises
     ------
@@ -220,7 +221,8 @@ def nested(
     pymc.Model
         ``eta``, ``mu``, ``tau_district``, ``tau_school``, ``nu``, ``tau_nu``, ``eta_district``,
         ``mu_district``, ``eta_school``, ``mu_school``, ``log_nu_school``, ``nu_school``;
-        dims ``district``, ``school`` and ``student``. mu_district is the mean of the school in the district's middle.
+        dims ``district``, ``school`` and ``student``. mu_district is the mean of the school in the
+        district's middle.
 
     Raises
     ------

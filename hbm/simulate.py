@@ -4,7 +4,7 @@ Each function draws group means from a population, people or students given thei
 published tables, summarises the students only then. It returns the table a model takes and the true
 values behind it, so that a model can be asked to find them again.
 
-The article's stories draw means from a Beta; those of the models to use draw them on the logit scale.
+The article's stories draw means from a Beta; those of the models to use, on the logit scale.
 """
 
 from collections.abc import Sequence

@@ -153,7 +153,7 @@ def read_summaries(
     >>> read_summaries(table, by="school", size="n_students", proportions=True)
     Traceback (most recent call last):
         ...
-    ValueError: column 'mean' must hold proportions in [0, 1] (divide percentages by 100); 'a' has 63.9
+    ValueError: column 'mean' must hold proportions in [0, 1] (divide ... by 100); 'a' has 63.9
     """
     columns = [by, size, "mean"] + (["sd"] if sd_needed else []) + ([parent] if parent else [])
     require_columns(table, columns)
