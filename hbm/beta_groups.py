@@ -13,7 +13,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 from pytensor.tensor import TensorLike, TensorVariable
-from scipy.special import logit
+from scipy.special import expit, logit
 
 from hbm.parameterisation import Parameterisation, group_effect, parent_estimates
 from hbm.tables import GroupedData
@@ -65,6 +65,35 @@ class Priors:
     nu_log_sd: float = 1.0
     tau_nu: float = 0.5
     no_pooling_sd: float = 1.5
+
+    def draw(self, random_seed: int | np.random.Generator | None = None) -> dict[str, float]:
+        """Draw the parameters of the nested models, as :func:`hbm.simulate.exams` takes them.
+
+        Parameters
+        ----------
+        random_seed : int or numpy.random.Generator, optional
+            The same seed gives the same parameters.
+
+        Returns
+        -------
+        dict of str to float
+            ``mu`` (a proportion), ``tau_authority``, ``tau_school``, ``nu`` and ``tau_nu``. For
+            schools of one population set ``tau_authority`` to 0.
+
+        Examples
+        --------
+        >>> import hbm
+        >>> parameters = hbm.exams.Priors().draw(random_seed=1)
+        >>> table, students, truth = hbm.simulate.exams([2, 1], 12, **parameters, random_seed=1)
+        """
+        rng = np.random.default_rng(random_seed)
+        return {
+            "mu": float(expit(rng.normal(self.eta_mean, self.eta_sd))),
+            "tau_authority": abs(rng.normal(0, self.tau_parent)),
+            "tau_school": abs(rng.normal(0, self.tau_school)),
+            "nu": float(self.nu_median * np.exp(rng.normal(0, self.nu_log_sd))),
+            "tau_nu": abs(rng.normal(0, self.tau_nu)),
+        }
 
 
 class RawEstimates(NamedTuple):
@@ -157,7 +186,7 @@ def parent_effect(
     raw: RawEstimates,
     parameterisation: Parameterisation,
 ) -> TensorVariable:
-    """Add eta_<level> ~ N(eta, tau) of the schools' parents, and mu_<level> = expit(eta_<level>)."""
+    """Add eta_<level> ~ N(eta, tau) of schools' parents, and mu_<level> = expit(eta_<level>)."""
     estimate, standard_error = parent_estimates(
         raw.eta, raw.eta_se, data.parent, len(data.coords[level])
     )

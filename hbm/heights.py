@@ -59,6 +59,32 @@ class Priors:
     sigma: float = 10
     no_pooling_sd: float = 50
 
+    def draw(self, random_seed: int | np.random.Generator | None = None) -> dict[str, float]:
+        """Draw the parameters of partial pooling, as :func:`hbm.simulate.heights` takes them.
+
+        Parameters
+        ----------
+        random_seed : int or numpy.random.Generator, optional
+            The same seed gives the same parameters.
+
+        Returns
+        -------
+        dict of str to float
+            ``mu``, ``tau_country`` and ``sigma``, in cm.
+
+        Examples
+        --------
+        >>> import hbm
+        >>> parameters = hbm.heights.Priors().draw(random_seed=1)
+        >>> people, truth = hbm.simulate.heights(4, 20, **parameters, random_seed=1)
+        """
+        rng = np.random.default_rng(random_seed)
+        return {
+            "mu": rng.normal(self.mu_mean, self.mu_sd),
+            "tau_country": abs(rng.normal(0, self.tau_country)),
+            "sigma": abs(rng.normal(0, self.sigma)),
+        }
+
 
 def complete_pooling(
     table: pd.DataFrame,

@@ -17,7 +17,6 @@ import pandas as pd
 import pymc as pm
 import pytest
 from scipy import stats
-from scipy.special import expit
 
 import hbm
 from hbm.likelihoods import published
@@ -63,25 +62,13 @@ class Swapped:
         return az.extract(fit)
 
 
-def school_truth(rng, priors):
-    """Draw the parameters above the schools from their priors."""
-    return {
-        "eta": rng.normal(priors.eta_mean, priors.eta_sd),
-        "tau_authority": abs(rng.normal(0, priors.tau_parent)),
-        "tau_school": abs(rng.normal(0, priors.tau_school)),
-        "nu": priors.nu_median * np.exp(rng.normal(0, priors.nu_log_sd)),
-        "tau_nu": abs(rng.normal(0, priors.tau_nu)),
-    }
-
-
 def school_data(rng, priors, nested):
     """Draw parameters, then students, then the table made of them."""
-    truth = school_truth(rng, priors)
+    truth = priors.draw(rng)
     if not nested:
         truth["tau_authority"] = 0.0
-    settings = {name: value for name, value in truth.items() if name != "eta"}
     table, students, schools = hbm.simulate.exams(
-        [5, 4, 3, 3, 2, 1, 1, 1], SIZES, mu=expit(truth["eta"]), **settings, random_seed=rng
+        [5, 4, 3, 3, 2, 1, 1, 1], SIZES, **truth, random_seed=rng
     )
     if not nested:
         del truth["tau_authority"]
@@ -107,12 +94,7 @@ def score_data(rng, nested):
 
 
 def height_data(rng, nested):
-    priors = PRIORS["heights"]
-    truth = {
-        "mu": rng.normal(priors.mu_mean, priors.mu_sd),
-        "tau_country": abs(rng.normal(0, priors.tau_country)),
-        "sigma": abs(rng.normal(0, priors.sigma)),
-    }
+    truth = PRIORS["heights"].draw(rng)
     table, countries = hbm.simulate.heights(len(SIZES), SIZES, **truth, random_seed=rng)
     truth["mu_country"] = countries["mean"].to_numpy()
     mean = table.groupby("country", sort=False)["height"].mean().to_numpy()
