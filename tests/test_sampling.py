@@ -61,7 +61,7 @@ def test_posterior_predictive_adds_a_group_and_leaves_the_fit_alone(heights_mode
 
 def test_a_fit_of_another_model_or_other_groups_is_refused(heights_model):
     scores = hbm.article.scores_no_pooling(hbm.load_dataset("scores"))
-    with pytest.raises(ValueError, match="no draws of mu_school, nu_school; it has: alpha_bar"):
+    with pytest.raises(ValueError, match=r"no draws of mu_school, nu_school; it has: .*alpha_bar"):
         hbm.sample_posterior_predictive(scores, draws_of(heights_model))
     table = hbm.load_dataset("heights")
     table["country"] = table["country"].replace({"4": "5"})
