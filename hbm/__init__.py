@@ -22,6 +22,7 @@ from hbm.plots import (
     plot_students,
     save_figure,
 )
+from hbm.prediction import predict
 from hbm.ranks import pairwise, ranks
 from hbm.sampling import sample, sample_posterior_predictive, sample_prior_predictive
 from hbm.shrinkage import estimates, shrinkage, variance_shares
@@ -49,6 +50,7 @@ __all__ = [
     "plot_exam_table",
     "plot_predictive",
     "plot_students",
+    "predict",
     "ranks",
     "read_diploma",
     "sample",

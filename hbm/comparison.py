@@ -186,10 +186,9 @@ def compare(
     --------
     >>> import hbm
     >>> table = hbm.load_dataset("heights")
-    >>> models = {"no": hbm.heights.no_pooling(table), "partial": hbm.heights.partial_pooling(table)}
-    >>> fits = {name: (model, hbm.sample(model)) for name, model in models.items()}
-    ... # doctest: +SKIP
-    >>> hbm.compare(fits, unit="country")  # doctest: +SKIP
+    >>> models = [hbm.heights.no_pooling(table), hbm.heights.partial_pooling(table)]
+    >>> fits = [(model, hbm.sample(model)) for model in models]  # doctest: +SKIP
+    >>> hbm.compare({"no": fits[0], "partial": fits[1]}, unit="country")  # doctest: +SKIP
     """
     from arviz_stats import compare as arviz_compare
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pymc as pm
 import xarray as xr
-from scipy.special import logit
+from scipy.special import expit, logit
 
 from hbm.likelihoods import beta_mean_logp, beta_students_logp, beta_summary_logp
 from hbm.sampling import check_fit
@@ -170,8 +170,8 @@ def _evidence(log_lik, n, mean, sd) -> Evidence:
     mean = (mean * trials + 0.5) / (trials + 1)
 
     def of_effects(eta, log_nu):
-        # Written out, as SciPy's expit keeps no precision of 1 − mu.
-        return log_lik(1 / (1 + np.exp(-eta)), np.exp(log_nu))
+        # The likelihoods themselves take nothing beyond these limits; here they spare overflows.
+        return log_lik(expit(eta), np.exp(np.clip(log_nu, -20, 20)))
 
     return Evidence(
         of_effects, logit(mean), 1 / np.sqrt(mean * (1 - mean) * (trials + 1)), np.log(nu)
@@ -213,18 +213,18 @@ def read_hierarchy(model: pm.Model, fit: xr.DataTree) -> Hierarchy:
     if not isinstance(model, pm.Model):
         raise TypeError(f"model must be a pymc.Model, got {type(model).__name__}")
     check_fit(model, fit)
-    names = [rv.name for rv in model.observed_RVs]
-    if len(names) != 1 or names[0] not in _OBSERVED:
-        raise ValueError(
-            f"this works on the models of hbm.heights, hbm.scores and hbm.exams; the model given "
-            f"observes {', '.join(names) or 'nothing'}"
-        )
-    observed = names[0]
-    for group in ("observed_data", "constant_data"):
-        if group not in fit.children:
-            raise ValueError(f"the fit has no group {group!r}; pass the result of hbm.sample")
-    group, individual, proportions = _OBSERVED[observed]
+    for name in ("observed_data", "constant_data"):
+        if name not in fit.children:
+            raise ValueError(f"the fit has no group {name!r}; pass the result of hbm.sample")
     constant = fit["constant_data"].to_dataset()
+    observed = ", ".join(rv.name for rv in model.observed_RVs)
+    group, individual, proportions = _OBSERVED.get(observed, ("group", None, False))
+    size = "n_students" if proportions else "n_people"
+    if observed not in _OBSERVED or not {size, "mean", "sd"} <= set(constant.data_vars):
+        raise ValueError(
+            "this works on the models of hbm.heights, hbm.scores and hbm.exams, and the model "
+            f"given, which observes {observed or 'nothing'}, is not one of them"
+        )
     parents = [
         str(name).removesuffix(f"_of_{group}")
         for name in constant.data_vars
@@ -248,7 +248,7 @@ def read_hierarchy(model: pm.Model, fit: xr.DataTree) -> Hierarchy:
         parent=parents[0] if parents else None,
         individual=individual,
         proportions=proportions,
-        n=constant["n_students" if proportions else "n_people"].to_numpy(),
+        n=constant[size].to_numpy(),
         mean=mean,
         sd=sd,
         value=value,

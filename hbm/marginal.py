@@ -34,11 +34,12 @@ Floats = NDArray[np.float64]
 
 _TOLERANCE = 1e-5  # largest change, in nats, at which a grid is fine and wide enough
 _DEPTH = 35.0  # how far below its maximum, in nats, an integrand is followed
-_STEPS = np.arange(-12.0, 13.0)  # a draw's own points, in units of its tau
+_STEPS = np.arange(-20.0, 21.0)  # a draw's own points, in units of its tau
 _LOG_STEP_WEIGHTS = -(_STEPS**2) / 2 - np.log(2 * np.pi) / 2
 _PARENT_STEPS = np.arange(-8, 9) * 0.75  # points of a parent's effect, in posterior sds
 _MOST_MOVES = 6  # of these points, to where the integrand is
 _TAPS = np.arange(6)  # grid points that an interpolation goes by
+_FARTHEST = 21.0  # |eta| and |log nu| beyond which likelihoods no longer change
 _MOST_POINTS = 700  # of a grid a side; a likelihood with a kink would never be fine enough
 # Draws whose integral is this far, 690 nats, from the best there could be: no posterior has any.
 _SMALLEST = 1e-300
@@ -86,7 +87,7 @@ def marginal_normal(
 def marginal_beta(
     evidence: Evidence, m: Floats, tau: Floats, log_nu: Floats, tau_nu: Floats
 ) -> Floats:
-    """Return the log density of what was seen of a group whose effects are N(m, tau), N(log nu, tau_nu).
+    """Return the log density of what was seen of a group, whatever its eta and log nu.
 
     Parameters
     ----------
@@ -295,7 +296,7 @@ def _interpolation(points, grid) -> tuple[NDArray[np.int64], Floats]:
     away = (position - first)[..., None] - _TAPS
     weights = np.ones_like(away)
     for i in _TAPS:
-        for j in _TAPS[_TAPS != i]:
+        for j in _TAPS[i != _TAPS]:
             weights[..., i] *= away[..., j] / (i - j)
     return first[..., None] + _TAPS, weights
 
@@ -322,14 +323,14 @@ def _first_grids(evidence, m, tau, log_nu, tau_nu):
     return _first_grid(*eta_rows, m, tau), _first_grid(*nu_rows, log_nu, tau_nu)
 
 
-def _first_grid(lowest, mode, highest, mean, tau):
+def _first_grid(lowest, _, highest, mean, tau):
     width = (highest - lowest).min() / np.sqrt(8 * _DEPTH)  # the sd, were they Normal
     reach = 6 * np.minimum(tau, width)
-    low, high = _hull(lowest, highest, mean - reach, mean + reach)
+    low, high = np.clip(_hull(lowest, highest, mean - reach, mean + reach), -_FARTHEST, _FARTHEST)
     points = (high - low) / width
     # With points closer than most draws' tau, few draws need points of their own.
     points = max(points, min((high - low) / max(np.quantile(tau, 0.01), 1e-9), 150))
-    return low, high, max(int(points) + 1, 12)
+    return low, high, int(np.clip(points + 1, 12, _MOST_POINTS))
 
 
 def _hull(*values) -> tuple[float, float]:
@@ -343,7 +344,7 @@ def _envelope(x, mean, tau) -> Floats:
 
 
 def _support(log_f, low, high, points=33):
-    """Return, of each of five rows of log_f, where it comes within reach of its maximum, and that."""
+    """Return where each of five rows of log_f is near its maximum, as (low, at most, high)."""
     margin = 0.05 * (high - low) + 0.1
     low, high = np.full(5, low - margin), np.full(5, high + margin)
     for _ in range(12):
@@ -366,7 +367,7 @@ def _support(log_f, low, high, points=33):
 def _finer(grid):
     low, high, points = grid
     margin = 0.1 * (high - low)
-    return low - margin, high + margin, int(2.4 * points)
+    return max(low - margin, -_FARTHEST), min(high + margin, _FARTHEST), int(2.4 * points)
 
 
 def _on_fine_grids(evidence, grids, draws):

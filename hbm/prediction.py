@@ -93,8 +93,8 @@ def predict(
         variables[f"nu_{hierarchy.group}"] = spreads
     posterior = fit["posterior"]
     coords = {
-        "chain": posterior["chain"].values,
-        "draw": posterior["draw"].values,
+        "chain": posterior["chain"].to_numpy(),
+        "draw": posterior["draw"].to_numpy(),
         hierarchy.group: rows.labels,
     }
     shape = tuple(len(values) for values in coords.values())

@@ -1,0 +1,52 @@
+"""Fits made of numbers chosen by a test, without sampling."""
+
+import numpy as np
+import xarray as xr
+
+
+def fake_fit(model, draws):
+    """Return a fit of a model whose draws are given: name → array (n_draws, ...), as one chain."""
+    dims = model.named_vars_to_dims
+    n = max(len(np.atleast_1d(values)) for values in draws.values())
+
+    def dataset(variables, sample_dims=()):
+        named = {name: (*sample_dims, *(dims.get(name) or ())) for name in variables}
+        used = {dim for of_one in named.values() for dim in of_one}
+        coords = {dim: list(x) for dim, x in model.coords.items() if dim in used and x is not None}
+        return xr.Dataset({name: (named[name], v) for name, v in variables.items()}, coords)
+
+    posterior = {}
+    for name, values in draws.items():
+        shape = tuple(len(model.coords[d]) for d in dims.get(name) or ())
+        posterior[name] = np.broadcast_to(values, (n, *shape)).astype(float)[None].copy()
+    observed = {rv.name: model.rvs_to_values[rv].eval() for rv in model.observed_RVs}
+    return xr.DataTree.from_dict(
+        {
+            "posterior": dataset(posterior, ("chain", "draw")).assign_coords(
+                chain=[0], draw=np.arange(n)
+            ),
+            "constant_data": dataset({data.name: data.get_value() for data in model.data_vars}),
+            "observed_data": dataset(observed),
+        }
+    )
+
+
+def fake_exams_nested(model, n_draws, seed=1, **fixed):
+    """Return a fake fit of exams.nested, with the numbers given held fixed in all draws."""
+    rng = np.random.default_rng(seed)
+    n_authorities = len(model.coords["authority"])
+    n_schools = len(model.coords["school"])
+    draws = {
+        "eta": rng.normal(0.6, 0.1, n_draws),
+        "tau_authority": np.abs(rng.normal(0.3, 0.05, n_draws)),
+        "tau_school": np.abs(rng.normal(0.4, 0.05, n_draws)),
+        "nu": rng.normal(6, 0.3, n_draws),
+        "tau_nu": np.abs(rng.normal(0.3, 0.05, n_draws)),
+        "eta_authority": rng.normal(0.6, 0.3, (n_draws, n_authorities)),
+        "eta_school": rng.normal(0.6, 0.4, (n_draws, n_schools)),
+        "log_nu_school": rng.normal(np.log(6), 0.3, (n_draws, n_schools)),
+    }
+    draws |= {name: np.broadcast_to(v, draws[name].shape) for name, v in fixed.items()}
+    draws["mu_school"] = 1 / (1 + np.exp(-draws["eta_school"]))
+    draws["nu_school"] = np.exp(draws["log_nu_school"])
+    return fake_fit(model, draws)
