@@ -13,7 +13,7 @@ def parser(description: str, name: str) -> argparse.ArgumentParser:
         description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     options.add_argument("--draws", type=int, default=1000, help="draws kept of each chain")
-    options.add_argument("--tune", type=int, default=1000, help="draws of each chain to tune")
+    options.add_argument("--tune", type=int, default=500, help="draws of each chain to tune")
     options.add_argument("--chains", type=int, default=4, help="chains, 2 or more")
     options.add_argument("--seed", type=int, default=2024, help="seed of everything drawn")
     options.add_argument("--out", type=Path, default=Path("pictures", name), help="for pictures")
