@@ -5,6 +5,7 @@ in :mod:`hbm.article`), a model a fit (:func:`hbm.sample`), and a fit tables and
 """
 
 from hbm import article, exams, heights, scores, simulate
+from hbm.comparison import by_band, compare, evaluate, loo
 from hbm.data import exam_table, load_dataset, load_truth, read_diploma
 from hbm.diagnostics import ConvergenceWarning, Diagnosis, diagnose
 from hbm.export import save_table
@@ -31,14 +32,18 @@ __all__ = [
     "ConvergenceWarning",
     "Diagnosis",
     "article",
+    "by_band",
+    "compare",
     "diagnose",
     "estimates",
+    "evaluate",
     "exam_table",
     "exams",
     "heights",
     "informed",
     "load_dataset",
     "load_truth",
+    "loo",
     "pairwise",
     "plot_agreement",
     "plot_authorities",

@@ -590,11 +590,12 @@ def _difference(a: Hierarchy, b: Hierarchy, unit: str) -> str | None:
         moved = a.labels[a.group][a.parent_of_group != b.parent_of_group]
         if len(moved):
             return f"have a different {a.parent} of {a.group} {', '.join(map(repr, moved[:5]))}"
-    for name in ("n", "mean", "sd"):
+    # The mean and sd of individuals are theirs, up to rounding that depends on their order.
+    for name in ("n", "mean", "sd") if a.individual is None else ("n",):
         different = a.labels[a.group][getattr(a, name) != getattr(b, name)]
         if len(different):
             return f"have a different {name} of {a.group} {', '.join(map(repr, different[:5]))}"
-    if a.value is not None and not np.array_equal(a.value, b.value):
+    if a.individual is not None and not np.array_equal(a.value, b.value):
         return f"have different results of some {a.individual}, or the same in another order"
     return None
 

@@ -18,7 +18,10 @@ def fake_fit(model, draws):
     posterior = {}
     for name, values in draws.items():
         shape = tuple(len(model.coords[d]) for d in dims.get(name) or ())
-        posterior[name] = np.broadcast_to(values, (n, *shape)).astype(float)[None].copy()
+        values = np.asarray(values, dtype=float)
+        if values.ndim == 1:
+            values = values.reshape(-1, *(1 for _ in shape))
+        posterior[name] = np.broadcast_to(values, (n, *shape))[None].copy()
     observed = {rv.name: model.rvs_to_values[rv].eval() for rv in model.observed_RVs}
     return xr.DataTree.from_dict(
         {
@@ -37,12 +40,12 @@ def fake_exams_nested(model, n_draws, seed=1, **fixed):
     n_authorities = len(model.coords["authority"])
     n_schools = len(model.coords["school"])
     draws = {
-        "eta": rng.normal(0.6, 0.1, n_draws),
-        "tau_authority": np.abs(rng.normal(0.3, 0.05, n_draws)),
-        "tau_school": np.abs(rng.normal(0.4, 0.05, n_draws)),
-        "nu": rng.normal(6, 0.3, n_draws),
-        "tau_nu": np.abs(rng.normal(0.3, 0.05, n_draws)),
-        "eta_authority": rng.normal(0.6, 0.3, (n_draws, n_authorities)),
+        "eta": rng.normal(0.6, 0.03, n_draws),
+        "tau_authority": rng.normal(0.3, 0.01, n_draws),
+        "tau_school": rng.normal(0.5, 0.01, n_draws),
+        "nu": rng.normal(6, 0.1, n_draws),
+        "tau_nu": rng.normal(0.3, 0.01, n_draws),
+        "eta_authority": rng.normal(0.6, 0.03, (n_draws, n_authorities)),
         "eta_school": rng.normal(0.6, 0.4, (n_draws, n_schools)),
         "log_nu_school": rng.normal(np.log(6), 0.3, (n_draws, n_schools)),
     }

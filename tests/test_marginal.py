@@ -92,7 +92,7 @@ def assert_as_brute_force(seen):
     np.testing.assert_allclose(found[likely], expected, rtol=0, atol=NATS)
 
 
-@pytest.mark.parametrize("n", [2, 3, 6, 12, 40, 150, 500])
+@pytest.mark.parametrize("n", [2, 3, 10, 60, 500])
 @pytest.mark.parametrize(
     ("mean", "sd"),
     [(0.65, 0.19), (0.93, 0.06), (0.10, 0.12), (0.97, 0.02), (0.60, 0.07)],
