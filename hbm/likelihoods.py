@@ -24,6 +24,11 @@ v = μ(1−μ)/(ν+1), the variance of one student.
   of 0.5 to 0.8). In the same way p joins two ends known from the fourth moments of Gamma variables,
   through the value that gives E[s⁴] = v²(1 + 2/(n−1) + κ/n), with κ the excess kurtosis.
 
+* **Far from the data**, where μ is more than 1 + 4/√n logits from ȳ, or log ν more than
+  1 + 4/√n + 20/(n−1) below log(ȳ(1−ȳ)/s² − 1), or ν below 1, moments no longer tell. The density
+  goes on as that of students does: as μ, 1 − μ or ν tends to 0, a Beta's density at a score inside
+  (0, 1) falls in proportion, so that n students make it fall with the power n.
+
 Normal students (ν → ∞) then have the χ² law, Gamma students (μ → 0 or 1) an E[s²|ȳ] in proportion
 to ȳ². No constant is fitted; :func:`beta_summary_logp` has the coverage measured with simulated
 students.
@@ -168,6 +173,21 @@ def _spread_shapes(xp: Any, mean: Any, n: Any, mu: Any, nu: Any) -> tuple[Any, A
     return p, p * (1 / e(mean) - 1)
 
 
+def _on_known_ground(xp: Any, mean: Any, sd: Any, n: Any, mu: Any, nu: Any) -> tuple[Any, Any, Any]:
+    """Return μ and ν no farther than the moments tell of the density, and how far beyond they were.
+
+    Far from what was published, or where nearly all students are 0 or 1, two moments say nothing of
+    the density there, and its form would have maxima of its own, where a chain stays for good.
+    """
+    logit, reach = xp.log(mean / (1 - mean)), 1 + 4 / xp.sqrt(n)
+    low, high = 1 / (1 + xp.exp(reach - logit)), 1 / (1 + xp.exp(-reach - logit))
+    own_nu = mean * (1 - mean) / sd**2 - 1
+    least_nu = xp.maximum(own_nu * xp.exp(-reach - 20 / (n - 1)), 1.0)
+    beyond = xp.maximum(abs(xp.log(mu / (1 - mu)) - logit) - reach, 0.0)
+    beyond = beyond + xp.maximum(xp.log(least_nu / nu), 0.0)
+    return xp.clip(mu, low, high), xp.maximum(nu, least_nu), beyond
+
+
 def beta_mean_logp(mean: Any, n: Any, mu: Any, nu: Any) -> Any:
     """Return the log density of the mean of n Beta students: Beta(μN, (1−μ)N), N = n(ν+1) − 1.
 
@@ -277,10 +297,14 @@ def beta_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, nu: Any) -> Any:
     most = students / (students - 1) * y * (1 - y)
     reached = possible & (sd > 0) & (sd**2 < most)
     s = xp.where(spread & reached, sd, xp.sqrt(most / 2))
+    # One student's density needs no moments.
+    near_mu, near_nu, beyond = _on_known_ground(xp, y, s, students, mu, nu)
+    mu, nu = xp.where(spread, near_mu, mu), xp.where(spread, near_nu, nu)
     p, q = _spread_shapes(xp, y, students, mu, nu)
     log_sd = _log_beta(xp, s**2 / most, p, q) + xp.log(2 * s / most)
     log_mean = beta_mean_logp(mean, n, mu, nu)
-    return log_mean + xp.where(spread, xp.where(reached, log_sd, -np.inf), 0.0)
+    log_sd = xp.where(reached, log_sd - n * beyond, -np.inf)
+    return log_mean + xp.where(spread, log_sd, 0.0)
 
 
 def beta_students_logp(n: Any, sum_log: Any, sum_log1m: Any, mu: Any, nu: Any) -> Any:
@@ -414,11 +438,11 @@ def published(
     >>> mean.round(4), sd.round(4)
     (array([0.71  , 0.9995, 0.64  ]), array([0.0005, 0.0005, 0.    ]))
     """
-    mean, sd, n = (np.asarray(x, dtype=float) for x in (mean, sd, n))
-    mean = np.clip(mean, unit / 2, 1 - unit / 2)
-    most = np.sqrt(mean * (1 - mean) * n / np.maximum(n - 1, 1))
-    sd = np.minimum(np.maximum(sd, unit / 2), 0.999 * most)
-    return mean, np.where(n > 1, sd, 0.0)
+    means, sds, sizes = (np.asarray(x, dtype=float) for x in (mean, sd, n))
+    means = np.clip(means, unit / 2, 1 - unit / 2)
+    most = np.sqrt(means * (1 - means) * sizes / np.maximum(sizes - 1, 1))
+    sds = np.minimum(np.maximum(sds, unit / 2), 0.999 * most)
+    return means, np.where(sizes > 1, sds, 0.0)
 
 
 def beta_summary(
@@ -552,7 +576,7 @@ def _summary(
         # PyMC would take the NaN of a class of one for a missing value, and impute it.
         sd = np.where(n > 1, sd, 0.0)
         _check_support(name, density(mean, sd, n, 0.5, 1.0), mean, sd)
-        observed = np.stack([mean, sd], axis=-1)
+        observed = np.stack([mean, sd], axis=-1)  # type: ignore[assignment]
     if dims is not None:
         dims = (dims, "statistic") if isinstance(dims, str) else (*dims, "statistic")
         pm.modelcontext(None).add_coord("statistic", ["mean", "sd"])

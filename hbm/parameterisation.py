@@ -197,7 +197,9 @@ def group_effect(
         "non-centred": {"transform": informed(0.0, np.inf)},
         "centred": {},
     }[parameterisation]
-    return pm.Normal(name, mean, sd, dims=dims, **coordinates)
+    # From the prior's mean a chain would have to find its way to large groups through their tails.
+    start = np.asarray(estimate, dtype=float)
+    return pm.Normal(name, mean, sd, dims=dims, initval=start, **coordinates)
 
 
 def parent_estimates(

@@ -9,6 +9,7 @@ import pytensor.tensor as pt
 import pytest
 from numpy.polynomial.legendre import leggauss
 from scipy import stats
+from scipy.ndimage import maximum_filter
 from scipy.special import expit, gammaln, logit
 
 from hbm import likelihoods
@@ -49,7 +50,8 @@ def test_beta_summary_integrates_to_one(mu, nu, n):
     most = np.sqrt(n * mean * (1 - mean) / (n - 1))[:, None]
     density = np.exp(beta_summary_logp(mean[:, None], reach * most, n, mu, nu))
     total = mean_weight @ (density * most) @ reach_weight
-    assert total == pytest.approx(1, abs=2e-4)
+    # How it goes on far from the data costs the smallest schools a thousandth.
+    assert total == pytest.approx(1, abs=2e-4 if n > 3 else 2e-3)
 
 
 @pytest.mark.parametrize(("mu", "nu", "n"), SCHOOLS)
@@ -509,3 +511,56 @@ def test_coverage_survives_publication_to_three_decimals(n):
     *found, size = drawn_coverage(rounded, n, seed=14)
     error = 4 * 100 * np.sqrt(0.89 * 0.11 / size)
     assert np.all(np.abs(np.array(found) - 89) < error)
+
+
+ETA, LOG_NU = np.linspace(-16, 16, 161), np.linspace(np.log(2e-4), np.log(1e6), 131)
+
+
+def hills(log_lik):
+    """Return how far below the top the other local maxima of a function on a grid are."""
+    around = maximum_filter(log_lik, 3, mode="nearest")
+    depth = log_lik.max() - log_lik[log_lik >= around]
+    return depth[depth > 0.1]  # on a ridge aslant a grid has maxima that the function has not
+
+
+@pytest.mark.parametrize("nu", [3.0, 9.0, 30.0])
+@pytest.mark.parametrize("n", [2, 3, 4, 6, 25, 150, 700])
+def test_no_second_hill_within_reach(n, nu):
+    rng = np.random.default_rng(n)
+    for mu in (0.25, 0.5, 0.8, 0.9):
+        scores = rng.beta(mu * nu, (1 - mu) * nu, (5, n))
+        for mean, sd in zip(*published(scores.mean(1), scores.std(1, ddof=1), n), strict=True):
+            log_lik = beta_summary_logp(mean, sd, n, expit(ETA)[:, None], np.exp(LOG_NU))
+            assert (hills(log_lik) > 10).all(), (mean, sd, hills(log_lik))
+
+
+def test_many_schools_have_one_maximum():
+    """The density of a whole table, under one mean and one nu, where a chain once stayed for good."""
+    rng = np.random.default_rng(1)
+    log_lik = 0.0
+    for n in np.exp(rng.uniform(np.log(6), np.log(700), 200)).astype(int):
+        mu, nu = expit(rng.normal(0.4, 0.4)), np.exp(rng.normal(1.65, 0.2))
+        scores = rng.beta(mu * nu, (1 - mu) * nu, n)
+        mean, sd = published(scores.mean(), scores.std(ddof=1), n)
+        log_lik = log_lik + beta_summary_logp(mean, sd, n, expit(ETA)[:, None], np.exp(LOG_NU))
+    assert not len(hills(log_lik))
+
+
+def test_tails_fall_as_those_of_students():
+    """n students inside (0, 1) make the density fall with the n-th power of mu, 1 - mu and nu."""
+    mean, sd, n = 0.6, 0.2, 8
+    for mu, nu in ([1e-5, 1e-6], 5.0), ([1 - 1e-5, 1 - 1e-6], 5.0), (0.6, [0.1, 0.01]):
+        near, far = beta_summary_logp(mean, sd, n, mu, nu)
+        assert near - far == pytest.approx(n * np.log(10), rel=1e-3)
+
+
+def test_density_is_continuous_where_its_form_changes():
+    mean, sd, n = 0.6, 0.2, 8
+    reach = 1 + 4 / np.sqrt(n)
+    for edge in (-reach, reach):
+        mu = expit(logit(mean) + edge + np.array([-1e-7, 1e-7]))
+        assert np.ptp(beta_summary_logp(mean, sd, n, mu, 5.0)) < 1e-4
+    assert np.ptp(beta_summary_logp(mean, sd, n, 0.6, 1 + np.array([-1e-7, 1e-7]))) < 1e-4
+    log_nu = np.log(mean * (1 - mean) / 0.01**2 - 1) - reach - 20 / (n - 1)
+    assert log_nu > 0
+    assert np.ptp(beta_summary_logp(mean, 0.01, n, 0.6, np.exp(log_nu + [-1e-7, 1e-7]))) < 1e-4

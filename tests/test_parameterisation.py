@@ -121,3 +121,11 @@ def test_a_parent_without_information_has_an_infinite_error():
     assert estimate[0] == 1.0
     assert np.isfinite(error[0])
     assert np.isinf(error[1])
+
+
+def test_chains_start_where_the_raw_data_say():
+    """From the prior's mean the large groups' coordinates would start tens of sds away."""
+    table = hbm.simulate.exams([30], 500, mu=0.9, random_seed=1)[0]
+    start = hbm.exams.nested(table).initial_point()
+    for effect in ("eta_school", "log_nu_school", "eta_authority"):
+        assert np.abs(start[f"{effect}_informed__"]).max() < 1.5
