@@ -42,8 +42,26 @@ def summary(fit, variables: list[str]):
     """Return ArviZ's summary of some variables, with the article's 5 % and 95 % quantiles."""
     import arviz as az
 
-    table = az.summary(fit, var_names=variables, ci_kind="eti", ci_prob=0.9)
-    return table.drop(columns=["mcse_mean", "mcse_sd"])
+    table = az.summary(fit, var_names=variables, ci_kind="eti", ci_prob=0.9, round_to="none")
+    table = table.drop(columns=["mcse_mean", "mcse_sd"])
+    table = table.rename(columns={"eti90_lb": "5 %", "eti90_ub": "95 %"}).round(3)
+    return table.astype({"ess_bulk": int, "ess_tail": int})
+
+
+def show(options: argparse.Namespace, title: str, table) -> None:
+    """Print a table under a title, with three decimals, unless asked to be quiet."""
+    say(options, title, table.round(3).to_string(index=False), "")
+
+
+def intervals(draws, labels, prob: float = 0.95):
+    """Return mean and equal-tailed interval of draws with one dimension beside chain and draw."""
+    import pandas as pd
+
+    sample = ("chain", "draw")
+    ends = draws.quantile([(1 - prob) / 2, (1 + prob) / 2], dim=sample)
+    return pd.DataFrame(
+        {"": labels, "mean": draws.mean(sample), "lower": ends[0], "upper": ends[1]}
+    )
 
 
 def verdict(name: str, fit, table) -> str:

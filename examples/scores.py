@@ -213,16 +213,16 @@ def nine_schools(options):
 
 
 # %% [markdown]
-# ## The model to use
+# ## The model to use: its prior and its fit
 #
 # `hbm.scores.nested` adds levels up on the logit scale, gives every parameter a proper prior and
-# samples without a funnel, so that its prior predictive can be drawn too.
+# samples without a funnel, so that its prior predictive can be drawn too. What is learned of the
+# spread between three districts is little more than the prior says.
 
 
 # %%
 def recommended(options):
     students = hbm.load_dataset("nested_scores")
-    truth = hbm.load_truth("nested_scores").set_index("school")["school_mean"]
     model = hbm.scores.nested(students)
     prior = hbm.sample_prior_predictive(model, draws=options.draws, random_seed=options.seed)
     ax = hbm.plot_predictive(prior["prior_predictive/score"], unit="%")
@@ -230,16 +230,75 @@ def recommended(options):
     fit = hbm.sample(model, **common.sampling(options))
     table = common.summary(fit, ["mu", "tau_district", "tau_school", "mu_district", "mu_school"])
     print(common.verdict("recommended", fit, table))
-    moved = hbm.shrinkage(fit, "school").round(3)
+    common.say(options, hbm.diagnose(fit), "", table.to_string(), "")
+    common.save(hbm.plot_spreads(fit, prior), options, "spreads")
+    return students, model, fit
+
+
+# %% [markdown]
+# ## Could it have produced the data, and do districts help?
+#
+# Plain statistics of the students are held against the same of simulated ones. Then three models
+# are asked to predict one more student of these schools. That one is little helped by districts:
+# twenty students have told of the school already.
+
+
+# %%
+def check_and_compare(options, students, model, fit):
+    settings = {"draws": options.draws, "random_seed": options.seed}
+    found = hbm.check_predictive(model, fit, **settings)
+    common.say(options, found, "")
+    common.save(hbm.plot_check(found), options, "check")
+    models = {"nested": (model, fit)}
+    for name, make in (
+        ("one population", hbm.scores.partial_pooling),
+        ("schools alone", hbm.scores.no_pooling),
+    ):
+        rival = make(students)
+        rival_fit = hbm.sample(rival, **common.sampling(options))
+        print(common.verdict(name, rival_fit, common.summary(rival_fit, ["mu_school"])))
+        models[name] = rival, rival_fit
+    table = hbm.compare(models, unit="student")
+    columns = ["elpd_diff", "dse", "weight"]
+    common.say(options, "Predicting one more student:", table[columns].to_string(), "")
+    common.save(hbm.plot_comparison(table), options, "comparison")
+
+
+# %% [markdown]
+# ## Shrinkage, ranks, and a new school
+#
+# Each school is pulled to the middle of its district, and the districts' estimates are less certain
+# than their schools': three schools tell little of a district. Within a tier of the league table no
+# two schools can be told apart. Last, one more school of district 1, and one of a fourth district.
+
+
+# %%
+def report(options, model, fit):
+    truth = hbm.load_truth("nested_scores").set_index("school")["school_mean"]
+    schools = hbm.shrinkage(fit, "school")
     columns = ["school", "district", "raw_mean", "mean", "target", "moved", "pooling"]
-    common.say(options, table.to_string(), "", moved[columns].to_string(index=False), "")
+    common.show(options, "How far each school was pulled:", schools[columns])
+    common.save(hbm.plot_shrinkage(schools, colour_by="district"), options, "shrinkage")
+    common.save(hbm.plot_nesting(schools, hbm.shrinkage(fit, "district")), options, "nesting")
     ax = hbm.plot_estimates(
         hbm.estimates(fit, "mu_school"),
         others={"true mean": truth},
-        reference={"district mean": moved.set_index("school")["target"]},
+        reference={"district mean": schools.set_index("school")["target"]},
         unit="%",
     )
     common.save(ax, options, "recommended", "Nine schools, drawn to their district's middle")
+
+    league = hbm.ranks(fit, "school", k=3)
+    columns = ["school", "mean", "expected_rank", "rank_lower", "rank_upper", "p_top", "tier"]
+    common.show(options, "Ranks, with what they could be:", league[columns])
+    common.save(hbm.plot_ranks(league), options, "ranks")
+
+    new = pd.DataFrame({"school": ["10", "11"], "district": ["1", "fourth"], "n_students": 20})
+    predictions = hbm.predict(model, fit, new, random_seed=options.seed)["predictions"]
+    labels = ["new school of district 1", "new school of a new district"]
+    common.show(
+        options, "Mean of a new school:", common.intervals(predictions["mu_school"], labels)
+    )
 
 
 # %%
@@ -249,7 +308,9 @@ def main(argv=None):
     one_school(options)
     five_schools(options)
     nine_schools(options)
-    recommended(options)
+    students, model, fit = recommended(options)
+    check_and_compare(options, students, model, fit)
+    report(options, model, fit)
     common.say(options, f"Pictures are in {options.out}.")
 
 

@@ -5,62 +5,94 @@ in :mod:`hbm.article`), a model a fit (:func:`hbm.sample`), and a fit tables and
 """
 
 from hbm import article, exams, heights, scores, simulate
+from hbm.checks import LooPit, PredictiveCheck, check_predictive, loo_pit
 from hbm.comparison import by_band, compare, evaluate, loo
 from hbm.data import exam_table, load_dataset, load_truth, read_diploma
 from hbm.diagnostics import ConvergenceWarning, Diagnosis, diagnose
 from hbm.export import save_table
+from hbm.funnel import funnel_limits
 from hbm.parameterisation import informed
 from hbm.plots import (
     plot_agreement,
     plot_authorities,
     plot_betas,
     plot_caterpillar,
+    plot_check,
+    plot_comparison,
     plot_densities,
     plot_density,
     plot_estimates,
     plot_exam_table,
+    plot_funnel,
+    plot_nesting,
+    plot_pit,
+    plot_pooling,
     plot_predictive,
+    plot_predictive_by_group,
+    plot_ranks,
+    plot_shrinkage,
+    plot_spreads,
     plot_students,
     save_figure,
 )
 from hbm.prediction import predict
 from hbm.ranks import pairwise, ranks
 from hbm.sampling import sample, sample_posterior_predictive, sample_prior_predictive
+from hbm.sensitivity import prior_sensitivity
 from hbm.shrinkage import estimates, shrinkage, variance_shares
+from hbm.storage import load, save
 
 __all__ = [
     "ConvergenceWarning",
     "Diagnosis",
+    "LooPit",
+    "PredictiveCheck",
     "article",
     "by_band",
+    "check_predictive",
     "compare",
     "diagnose",
     "estimates",
     "evaluate",
     "exam_table",
     "exams",
+    "funnel_limits",
     "heights",
     "informed",
+    "load",
     "load_dataset",
     "load_truth",
     "loo",
+    "loo_pit",
     "pairwise",
     "plot_agreement",
     "plot_authorities",
     "plot_betas",
     "plot_caterpillar",
+    "plot_check",
+    "plot_comparison",
     "plot_densities",
     "plot_density",
     "plot_estimates",
     "plot_exam_table",
+    "plot_funnel",
+    "plot_nesting",
+    "plot_pit",
+    "plot_pooling",
     "plot_predictive",
+    "plot_predictive_by_group",
+    "plot_ranks",
+    "plot_shrinkage",
+    "plot_spreads",
     "plot_students",
     "predict",
+    "prior_sensitivity",
     "ranks",
     "read_diploma",
     "sample",
     "sample_posterior_predictive",
     "sample_prior_predictive",
+    "save",
     "save_figure",
     "save_table",
     "scores",

@@ -14,7 +14,9 @@ import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
 
-from hbm.groups import group, nest, require_columns, require_numbers
+from hbm.groups import Groups, group, nest, require_columns, require_numbers
+from hbm.recipes import remembered
+from hbm.tables import read_summaries
 
 __all__ = [
     "exams_nested",
@@ -44,27 +46,15 @@ def _observed_scores(table):
 
 
 def _observed_means(table):
-    require_columns(table, ["school", "n_students", "mean"])
-    schools = group(table, "school")
-    if len(schools.labels) < len(table):
-        twice = table["school"][table["school"].duplicated()].iloc[0]
-        raise ValueError(f"each school must have one row; {twice!r} has more: choose one year")
-    n = require_numbers(
-        table, "n_students", allowed="numbers of students, 1 or more", ok=lambda x: x >= 1
-    )
-    mean = require_numbers(
-        table,
-        "mean",
-        allowed="proportions in [0, 1] (divide percentages by 100)",
-        ok=lambda x: (x >= 0) & (x <= 1),
-    )
-    return schools, n, mean
+    exams = read_summaries(table, by="school", size="n_students", proportions=True, sd_needed=False)
+    return Groups(exams.coords["school"], np.arange(len(exams.n))), exams.n, exams.mean
 
 
 def _students(table):
     return [str(i) for i in range(1, len(table) + 1)]
 
 
+@remembered
 def heights(table: pd.DataFrame) -> pm.Model:
     """Build the model of heights by country.
 
@@ -142,6 +132,7 @@ def _one_school():
     return pm.Deterministic("a", mu * nu), pm.Deterministic("b", (1 - mu) * nu)
 
 
+@remembered
 def single_school(table: pd.DataFrame) -> pm.Model:
     """Build the model of the scores of one school's students.
 
@@ -184,6 +175,7 @@ def _scores(mu_school, nu_school, school, score):
     pm.Beta("score", a_school[school.index], b_school[school.index], observed=score, dims="student")
 
 
+@remembered
 def scores_no_pooling(table: pd.DataFrame) -> pm.Model:
     """Build the model of scores in which schools share nothing.
 
@@ -222,6 +214,7 @@ def scores_no_pooling(table: pd.DataFrame) -> pm.Model:
     return model
 
 
+@remembered
 def scores_partial_pooling(table: pd.DataFrame) -> pm.Model:
     """Build the model of scores in which schools share a population.
 
@@ -268,6 +261,7 @@ def scores_partial_pooling(table: pd.DataFrame) -> pm.Model:
     return model
 
 
+@remembered
 def scores_nested(table: pd.DataFrame) -> pm.Model:
     """Build the model of scores of students in schools in districts.
 
@@ -346,6 +340,7 @@ def _school_means(school_mu, school_nu, n, mean):
     pm.Normal("school_mean", school_mu, pt.sqrt(sigma_squared / n), observed=mean, dims="school")
 
 
+@remembered
 def exams_no_pooling(table: pd.DataFrame) -> pm.Model:
     """Build the model of published school means in which schools share nothing.
 
@@ -394,6 +389,7 @@ def _pooled_school_nu():
     return pm.Deterministic("school_nu", mean + sd * raw, dims="school")
 
 
+@remembered
 def exams_partial_pooling(table: pd.DataFrame) -> pm.Model:
     """Build the model of published school means in which schools share a population.
 
@@ -437,6 +433,7 @@ def exams_partial_pooling(table: pd.DataFrame) -> pm.Model:
     return model
 
 
+@remembered
 def exams_nested(table: pd.DataFrame) -> pm.Model:
     """Build the model of published school means in which schools share their authority's prior.
 

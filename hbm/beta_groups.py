@@ -16,6 +16,7 @@ from pytensor.tensor import TensorLike, TensorVariable
 from scipy.special import expit, logit
 
 from hbm.parameterisation import Parameterisation, group_effect, parent_estimates
+from hbm.recipes import check_priors
 from hbm.tables import GroupedData
 
 __all__ = [
@@ -65,6 +66,21 @@ class Priors:
     nu_log_sd: float = 1.0
     tau_nu: float = 0.5
     no_pooling_sd: float = 1.5
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no prior."""
+        check_priors(
+            self,
+            positive=(
+                "eta_sd",
+                "tau_parent",
+                "tau_school",
+                "nu_median",
+                "nu_log_sd",
+                "tau_nu",
+                "no_pooling_sd",
+            ),
+        )
 
     def draw(self, random_seed: int | np.random.Generator | None = None) -> dict[str, float]:
         """Draw the parameters of the nested models, as :func:`hbm.simulate.exams` takes them.
@@ -138,7 +154,8 @@ def pooled_nu(n: np.ndarray, mean: np.ndarray, sd: np.ndarray, default: float) -
     observed = np.nansum(freedom * sd**2)
     if observed == 0:
         return float(default)
-    return float(np.clip((freedom * mean * (1 - mean)).sum() / observed - 1, 0.5, 500))
+    with np.errstate(over="ignore"):  # an sd of almost 0
+        return float(np.clip((freedom * mean * (1 - mean)).sum() / observed - 1, 0.5, 500))
 
 
 def raw_estimates(data: GroupedData, nu: float) -> RawEstimates:
@@ -165,10 +182,10 @@ def raw_estimates(data: GroupedData, nu: float) -> RawEstimates:
     trials = data.n * (nu + 1) - 1
     mean = (data.mean * trials + 0.5) / (trials + 1)
     eta_se = 1 / np.sqrt(mean * (1 - mean) * (trials + 1))
-    known = np.isfinite(data.sd) & (data.sd > 0)
+    known = np.isfinite(data.sd) & (data.sd**2 > 0)
     sd = np.where(known, data.sd, 1.0)
-    own_nu = np.clip(mean * (1 - mean) / sd**2 - 1, nu / 20, nu * 20)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):  # an sd of almost 0, and n = 1
+        own_nu = np.clip(mean * (1 - mean) / sd**2 - 1, nu / 20, nu * 20)
         log_nu_se = np.sqrt(2 / (data.n - 1)) * (own_nu + 1) / own_nu
     return RawEstimates(
         eta=logit(mean),

@@ -21,6 +21,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from hbm.groups import group, require_columns, require_numbers
+
 __all__ = ["exam_table", "load_dataset", "load_truth", "read_diploma"]
 
 _KEY_HEADERS = {
@@ -238,6 +240,8 @@ def exam_table(
             f"results lack the columns {_quoted(missing)}; they have "
             f"{_quoted(map(str, results.columns))}. Pass what read_diploma returns"
         )
+    require_columns(results, ["course", "year", *_EXAM_COLUMNS])
+    group(results, "course")
     try:
         min_students = operator.index(min_students)
     except TypeError:
@@ -263,7 +267,9 @@ def exam_table(
             f"schools that occur more than once in {course}, {year}: {_quoted(twice)}. "
             "Were two editions joined? Keep one of them for this year"
         )
-    large = table["n_students"] >= min_students
+    large = min_students <= require_numbers(
+        table, "n_students", allowed="numbers of students", ok=lambda x: x >= 0
+    )
     if not large.any():
         raise ValueError(
             f"no school of {course}, {year} has {min_students} students or more; "
@@ -473,10 +479,10 @@ def _find_columns(where: str, header: tuple) -> tuple[list[int], list[int]]:
     """Return the years, and the positions of the key columns and then of each year's measures."""
     keys = {_fold(text): name for name, text in _KEY_HEADERS.items()}
     measures = {_fold(text): name for name, text in _YEAR_HEADERS.items()}
-    found = {}
+    found: dict[str | tuple[int, str], int] = {}
     for position, cell in enumerate(header):
         text = _fold(cell)
-        field = keys.get(text)
+        field: str | tuple[int, str] | None = keys.get(text)
         if (match := _YEAR_HEADER.fullmatch(text)) and match[2] in measures:
             field = int(match[1]), measures[match[2]]
         if field is None:
@@ -485,8 +491,8 @@ def _find_columns(where: str, header: tuple) -> tuple[list[int], list[int]]:
             raise ValueError(f"{where}, has the column {str(cell)!r} twice; keep one")
         found[field] = position
 
-    years = sorted({field[0] for field in found if field not in _KEY_HEADERS})
-    wanted = dict(_KEY_HEADERS)
+    years = sorted({field[0] for field in found if isinstance(field, tuple)})
+    wanted: dict[str | tuple[int, str], str] = dict(_KEY_HEADERS.items())
     for year in years or [2015]:
         wanted |= {(year, name): f"{year} Sch {text}" for name, text in _YEAR_HEADERS.items()}
     missing = [text for field, text in wanted.items() if field not in found]
@@ -547,7 +553,7 @@ def _without_footnotes(cells: _Cells) -> tuple[_Cells, int]:
     last = np.flatnonzero(school)[-1]
     if footnote[:last].any():
         raise ValueError(
-            f"{cells.name(np.argmax(footnote), 0)}: only this cell of the row is filled, "
+            f"{cells.name(int(np.argmax(footnote)), 0)}: only this cell of the row is filled, "
             f"yet results follow in row {cells.numbers[last]}; complete the row or delete it"
         )
     kept = cells._replace(numbers=cells.numbers[school], grid=cells.grid[school])

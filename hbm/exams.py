@@ -36,6 +36,7 @@ from hbm.beta_groups import (
 )
 from hbm.likelihoods import beta_mean, beta_summary, published
 from hbm.parameterisation import Parameterisation, check_parameterisation
+from hbm.recipes import remembered
 from hbm.tables import GroupedData, read_summaries
 
 __all__ = ["Observe", "Priors", "complete_pooling", "nested", "no_pooling", "partial_pooling"]
@@ -43,6 +44,7 @@ __all__ = ["Observe", "Priors", "complete_pooling", "nested", "no_pooling", "par
 Observe = Literal["mean and sd", "mean"]
 
 
+@remembered
 def complete_pooling(
     table: pd.DataFrame,
     *,
@@ -102,6 +104,7 @@ def complete_pooling(
     return model
 
 
+@remembered
 def no_pooling(
     table: pd.DataFrame,
     *,
@@ -159,6 +162,7 @@ def no_pooling(
     return model
 
 
+@remembered
 def partial_pooling(
     table: pd.DataFrame,
     *,
@@ -219,6 +223,7 @@ def partial_pooling(
     return model
 
 
+@remembered
 def nested(
     table: pd.DataFrame,
     *,

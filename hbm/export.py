@@ -1,9 +1,14 @@
 """Tables people keep: results as CSV or Excel files, with names beside the codes."""
 
+import io
+import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
+
+from hbm.groups import label_text, require_columns
 
 __all__ = ["save_table"]
 
@@ -41,7 +46,9 @@ def save_table(
         If `table` is not a data frame or a mapping of them.
     ValueError
         If the ending is another, several tables are to go into one CSV file, Excel does not take
-        a sheet's name, or `names` lacks a label or names one twice.
+        a sheet's name or a control character, or `names` lacks a label or names one twice.
+    OSError
+        If the file cannot be written. A file that was there before is left as it was.
 
     Notes
     -----
@@ -88,13 +95,54 @@ def save_table(
                 f"'school_name'; it has: {', '.join(map(str, names.columns))}"
             )
         tables = {sheet: _with_names(each, names) for sheet, each in tables.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
     if ending == ".csv":
         (only,) = tables.values()
-        only.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
+        content = only.to_csv(index=False, lineterminator="\n").encode()
     else:
-        _write_workbook(tables, path)
+        content = _workbook(tables)
+    write_whole(content, path)
     return path
+
+
+def write_whole(content: bytes | memoryview, path: Path) -> None:
+    """Write a file so that it is there in full or, if that fails, as it was before.
+
+    Parameters
+    ----------
+    content : bytes or memoryview
+        What to write.
+    path : pathlib.Path
+        Where to. Folders are made; a file that is there is replaced.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, for example as the disk is full.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "table.csv"
+    >>> write_whole(b"school,mean", file)
+    >>> file.read_text()
+    'school,mean'
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with beside.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        raise type(error)(
+            error.errno,
+            f"nothing was saved, and a file that was there is as it was: {error.strerror}",
+            str(path),
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _plain(table: pd.DataFrame) -> pd.DataFrame:
@@ -110,12 +158,14 @@ def _named(table: pd.DataFrame, names: pd.DataFrame) -> list[str]:
 
 def _with_names(table: pd.DataFrame, names: pd.DataFrame) -> pd.DataFrame:
     for column in _named(table, names):
-        pairs = names[[column, f"{column}_name"]].drop_duplicates().astype({column: str})
+        require_columns(names, [column, f"{column}_name"])
+        pairs = names[[column, f"{column}_name"]].assign(**{column: label_text(names, column)})
+        pairs = pairs.drop_duplicates()
         by_label = pairs.set_index(column)[f"{column}_name"]
         twice = by_label.index[by_label.index.duplicated()].unique()
         if len(twice):
             raise ValueError(f"names gives more than one {column}_name to {_some(twice)}")
-        labels = table[column].astype(str)
+        labels = label_text(table, column)
         missing = labels[~labels.isin(by_label.index)].unique()
         if len(missing):
             raise ValueError(f"names has no {column} {_some(missing)}")
@@ -125,16 +175,22 @@ def _with_names(table: pd.DataFrame, names: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _write_workbook(tables: dict[str, pd.DataFrame], path: Path) -> None:
+def _workbook(tables: dict[str, pd.DataFrame]) -> bytes:
+    from openpyxl.utils.exceptions import IllegalCharacterError
+
     about = pd.DataFrame(
         [(sheet, name, value) for sheet, t in tables.items() for name, value in t.attrs.items()],
         columns=["sheet", "name", "value"],
     )
     if len(about) and "about" not in tables:
         tables = {**tables, "about": about}
-    with pd.ExcelWriter(path, engine="openpyxl") as workbook:
+    content = io.BytesIO()
+    with pd.ExcelWriter(content, engine="openpyxl") as workbook:
         for sheet, table in tables.items():
-            table.to_excel(workbook, sheet_name=str(sheet), index=False, freeze_panes=(1, 1))
+            try:
+                table.to_excel(workbook, sheet_name=str(sheet), index=False, freeze_panes=(1, 1))
+            except IllegalCharacterError as error:
+                raise ValueError(f"Excel takes no control characters: {error}") from None
             for column, cells in zip(table, workbook.sheets[str(sheet)].columns, strict=True):
                 decimals = pd.api.types.is_float_dtype(table[column])
                 for cell in cells[1:] if decimals else ():
@@ -142,6 +198,7 @@ def _write_workbook(tables: dict[str, pd.DataFrame], path: Path) -> None:
                 shown = [str(column)] if decimals else [str(cell.value) for cell in cells]
                 width = min(max(map(len, shown)) + 2, _WIDEST)
                 workbook.sheets[str(sheet)].column_dimensions[cells[0].column_letter].width = width
+    return content.getvalue()
 
 
 def _some(labels) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-__all__ = ["Groups", "group", "nest", "require_columns", "require_numbers"]
+__all__ = ["Groups", "group", "label_text", "nest", "require_columns", "require_numbers"]
 
 # A coordinate of one of these names breaks PyMC or ArviZ, which have dimensions of these names.
 _RESERVED = {"chain", "draw", "sample", "group", "column", "model", "label", "plot_axis"}
@@ -28,7 +28,7 @@ class Groups(NamedTuple):
     """
 
     labels: np.ndarray
-    index: np.ndarray
+    index: np.ndarray  # type: ignore[assignment]  # in place of a tuple's method
 
 
 def require_columns(table: pd.DataFrame, columns: list[str]) -> None:
@@ -111,7 +111,12 @@ def require_numbers(
     ValueError: column 'score' must hold proportions in (0, 1); row 1 has 63.9
     """
     values = table[column]
-    if values.dtype == bool or not pd.api.types.is_numeric_dtype(values):
+    kinds = pd.api.types
+    if (
+        not kinds.is_numeric_dtype(values)
+        or kinds.is_bool_dtype(values)
+        or kinds.is_complex_dtype(values)
+    ):
         raise TypeError(
             f"column {column!r} must hold {allowed}; it holds {values.dtype}, "
             f"for example {values.iloc[0]!r}. pandas.to_numeric converts text to numbers"
@@ -124,6 +129,33 @@ def require_numbers(
         more = f" and {bad.sum() - 5} more rows" if bad.sum() > 5 else ""
         raise ValueError(f"column {column!r} must hold {allowed}; {', '.join(shown)}{more}")
     return numbers
+
+
+def label_text(table: pd.DataFrame, column: str) -> pd.Series:
+    """Return a column of labels as the text they are compared and kept as.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Has `column`.
+    column : str
+        Column of labels.
+
+    Returns
+    -------
+    pandas.Series of str
+        Without blanks around it. Whole numbers are written without decimals, since pandas makes
+        floats of them where other rows are missing.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> label_text(pd.DataFrame({"school": [" a", 7, 9.0]}), "school").tolist()
+    ['a', '7', '9']
+    """
+    labels = table[column].astype(object)
+    text = [str(int(x) if isinstance(x, float) and x.is_integer() else x).strip() for x in labels]
+    return pd.Series(text, index=table.index, dtype=object)
 
 
 def group(table: pd.DataFrame, column: str) -> Groups:
@@ -145,7 +177,7 @@ def group(table: pd.DataFrame, column: str) -> Groups:
     Raises
     ------
     ValueError
-        If the column is missing or reserved, or a label is missing or blank.
+        If the column is missing or reserved, or a label is missing, blank or cannot be written.
 
     Examples
     --------
@@ -159,12 +191,20 @@ def group(table: pd.DataFrame, column: str) -> Groups:
             f"{column!r} cannot name a group: PyMC and ArviZ use it; rename the column"
         )
     missing = table[column].isna()
-    text = table[column].astype(object).map(str).str.strip()
+    text = label_text(table, column)
     missing |= text == ""
     if missing.any():
         rows = ", ".join(str(label) for label in table.index[missing][:5])
         raise ValueError(f"column {column!r} has no label in {missing.sum()} rows: {rows}")
     index, labels = pd.factorize(text)
+    unwritable = np.array(["\0" in x or any("\ud800" <= c <= "\udfff" for c in x) for x in labels])
+    bad = np.flatnonzero(unwritable[index])
+    if len(bad):
+        rows = ", ".join(str(label) for label in table.index[bad[:5]])
+        raise ValueError(
+            f"column {column!r} has labels with characters that cannot be written, in {len(bad)} "
+            f"rows: {rows}. Was the file read with the right encoding?"
+        )
     return Groups(np.asarray(labels, dtype=object), index)
 
 

@@ -24,6 +24,7 @@ from pytensor.tensor import TensorVariable
 
 from hbm.likelihoods import normal_summary
 from hbm.parameterisation import Parameterisation, check_parameterisation, group_effect
+from hbm.recipes import check_priors, remembered
 from hbm.students import normal_students
 from hbm.tables import GroupedData, read_individuals, read_summaries
 
@@ -59,6 +60,10 @@ class Priors:
     sigma: float = 10
     no_pooling_sd: float = 50
 
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no prior."""
+        check_priors(self, positive=("mu_sd", "tau_country", "sigma", "no_pooling_sd"))
+
     def draw(self, random_seed: int | np.random.Generator | None = None) -> dict[str, float]:
         """Draw the parameters of partial pooling, as :func:`hbm.simulate.heights` takes them.
 
@@ -86,6 +91,7 @@ class Priors:
         }
 
 
+@remembered
 def complete_pooling(
     table: pd.DataFrame,
     *,
@@ -134,6 +140,7 @@ def complete_pooling(
     return model
 
 
+@remembered
 def no_pooling(
     table: pd.DataFrame,
     *,
@@ -182,6 +189,7 @@ def no_pooling(
     return model
 
 
+@remembered
 def partial_pooling(
     table: pd.DataFrame,
     *,

@@ -143,7 +143,7 @@ class Hierarchy:
         """Draws of all that a new group of proportions is drawn with: tau, log nu and tau_nu."""
         return [self.draws(f"tau_{self.group}"), np.log(self.draws("nu")), self.draws("tau_nu")]
 
-    def evidence(self, position: int) -> Evidence:
+    def evidence(self, position: int | np.integer) -> Evidence:
         """Return what was seen of a group of proportions."""
         n, mean, sd = self.n[position], self.mean[position], self.sd[position]
         if self.observed == "score":

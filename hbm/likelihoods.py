@@ -72,6 +72,7 @@ _NUMPY = SimpleNamespace(
     log=np.log,
     log1p=np.log1p,
     maximum=np.maximum,
+    softplus=lambda x: np.logaddexp(0.0, x),
     sqrt=np.sqrt,
     where=np.where,
 )
@@ -81,6 +82,7 @@ _NUMPY = SimpleNamespace(
 _MU = 1e-9, 1 - 1e-9
 _NU = 1e-4, 1e7
 _E = 1e-12, 0.99
+_BEND = 0.1  # in logits, and in log nu: how sharply a density turns where the known ground ends
 
 
 def _ops(*values: Any) -> Any:
@@ -179,13 +181,18 @@ def _on_known_ground(xp: Any, mean: Any, sd: Any, n: Any, mu: Any, nu: Any) -> t
     Far from what was published, or where nearly all students are 0 or 1, two moments say nothing of
     the density there, and its form would have maxima of its own, where a chain stays for good.
     """
-    logit, reach = xp.log(mean / (1 - mean)), 1 + 4 / xp.sqrt(n)
-    low, high = 1 / (1 + xp.exp(reach - logit)), 1 / (1 + xp.exp(-reach - logit))
-    own_nu = mean * (1 - mean) / sd**2 - 1
-    least_nu = xp.maximum(own_nu * xp.exp(-reach - 20 / (n - 1)), 1.0)
-    beyond = xp.maximum(abs(xp.log(mu / (1 - mu)) - logit) - reach, 0.0)
-    beyond = beyond + xp.maximum(xp.log(least_nu / nu), 0.0)
-    return xp.clip(mu, low, high), xp.maximum(nu, least_nu), beyond
+    centre, reach = xp.log(mean / (1 - mean)), 1 + 4 / xp.sqrt(n)
+    own_nu = xp.maximum(mean * (1 - mean) / sd**2 - 1, 1.0)
+    least_log_nu = xp.maximum(xp.log(own_nu) - reach - 20 / (n - 1), 0.0)
+
+    def above(x: Any) -> Any:  # the larger of x and 0, but smooth: quadratures want no kink
+        return xp.softplus(x / _BEND) * _BEND
+
+    off = xp.log(mu / (1 - mu)) - centre
+    too_high, too_low = above(off - reach), above(-off - reach)
+    too_small = above(least_log_nu - xp.log(nu))
+    near_mu = 1 / (1 + xp.exp(too_high - too_low - off - centre))
+    return near_mu, nu * xp.exp(too_small), too_high + too_low + too_small
 
 
 def beta_mean_logp(mean: Any, n: Any, mu: Any, nu: Any) -> Any:

@@ -37,6 +37,7 @@ __all__ = [
     "group_effect",
     "informed",
     "parent_estimates",
+    "raw_starts",
 ]
 
 Parameterisation = Literal["informed", "centred", "non-centred"]
@@ -197,9 +198,37 @@ def group_effect(
         "non-centred": {"transform": informed(0.0, np.inf)},
         "centred": {},
     }[parameterisation]
-    # From the prior's mean a chain would have to find its way to large groups through their tails.
-    start = np.asarray(estimate, dtype=float)
-    return pm.Normal(name, mean, sd, dims=dims, initval=start, **coordinates)
+    return pm.Normal(name, mean, sd, dims=dims, **coordinates)
+
+
+def raw_starts(model: pm.Model) -> dict[str, np.ndarray]:
+    """Return where to start a model's group effects: at what the raw data say of them.
+
+    From the prior's mean a chain would have to find its way to large groups through their tails.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        A model whose group effects were added by :func:`group_effect`.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        Initial values by variable, as ``pm.sample(initvals=...)`` takes them; empty for a model
+        without such effects.
+
+    Examples
+    --------
+    >>> import hbm
+    >>> table = hbm.simulate.exams([2, 1], 20, random_seed=1)[0]
+    >>> sorted(raw_starts(hbm.exams.nested(table)))
+    ['eta_authority', 'eta_school', 'log_nu_school']
+    """
+    return {
+        rv.name: model[f"{rv.name}_raw"].get_value()[0]
+        for rv in model.free_RVs
+        if f"{rv.name}_raw" in model.named_vars
+    }
 
 
 def parent_estimates(

@@ -19,8 +19,9 @@ import pymc as pm
 import xarray as xr
 from scipy.special import expit
 
-from hbm.groups import group, nest, require_columns, require_numbers
+from hbm.groups import group, nest, require_columns
 from hbm.hierarchy import Hierarchy, read_hierarchy
+from hbm.tables import read_sizes
 
 __all__ = ["predict"]
 
@@ -133,13 +134,8 @@ def _read(table: pd.DataFrame, hierarchy: Hierarchy) -> _Rows:
             f"each {by} must have one row; {', '.join(map(repr, twice[:5]))} "
             f"{'has' if len(twice) == 1 else 'have'} more"
         )
-    n = require_numbers(
-        table,
-        size,
-        allowed="whole numbers, 1 or more",
-        ok=lambda x: (x >= 1) & np.isfinite(x) & (x == np.round(x)),
-        names=pd.Series([repr(label) for label in groups.labels]),
-    ).astype(int)
+    names = pd.Series([repr(label) for label in groups.labels])
+    n = read_sizes(table, size, names).astype(int)
     position = _positions(hierarchy, by, groups.labels)
     if parent_column is None:
         return _Rows(groups.labels, n, position, None, None)

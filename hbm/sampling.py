@@ -6,6 +6,7 @@ when the draws should not be trusted. Results are trees of datasets with PyMC's 
 
 import logging
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
@@ -15,8 +16,11 @@ import xarray as xr
 from pymc.distributions.continuous import FlatRV, HalfFlatRV
 
 from hbm.diagnostics import ConvergenceWarning, diagnose
+from hbm.parameterisation import raw_starts
 
 __all__ = ["sample", "sample_posterior_predictive", "sample_prior_predictive"]
+
+_LEAST_DRAWS = 4  # of a chain, for R-hat to exist
 
 
 def sample(
@@ -27,7 +31,7 @@ def sample(
     chains: int = 4,
     cores: int | None = None,
     target_accept: float | None = None,
-    random_seed: int | None = None,
+    random_seed: int | np.random.Generator | None = None,
     progressbar: bool = True,
     nuts_sampler: Literal["nutpie", "pymc"] = "nutpie",
 ) -> xr.DataTree:
@@ -47,9 +51,10 @@ def sample(
         Chains run at the same time; as many as the machine has, up to 4, by default.
     target_accept : float, optional
         Mean acceptance aimed at while tuning; nearer 1 makes smaller steps. By default 0.9 for a
-        model of fewer than 100 dimensions, where the odd divergence is what to avoid, and 0.8 for
-        larger ones, where longer steps were measured to give half as many effective draws again.
-    random_seed : int, optional
+        model of fewer than 100 dimensions, where the odd divergence is what to avoid, and 0.85 for
+        larger ones, where longer steps were measured to give more effective draws of means (at 0.8
+        still more, but fewer of standard deviations).
+    random_seed : int or numpy.random.Generator, optional
         The same seed gives the same draws, on the same machine with the same versions and a compile
         cache in the same state (a first run that fills the cache may differ from later ones).
     progressbar : bool, default True
@@ -65,13 +70,26 @@ def sample(
 
     Raises
     ------
+    TypeError
+        If `model` is not a PyMC model, or a number is none.
     ValueError
         If a number makes no sense, or the sampler is not one of the two.
+    KeyboardInterrupt
+        If sampling was interrupted before there was a draw to keep.
 
     Warns
     -----
     ConvergenceWarning
         If the draws fail a check of :func:`hbm.diagnose`, with what fails and what to do.
+    UserWarning
+        If sampling was interrupted, with what is kept and what is lost.
+
+    Notes
+    -----
+    Ctrl-C (in a notebook, the stop button) ends sampling and keeps what is finished: the fit has
+    the chains, cut to one length, that keep the most draws. Before any chain has been tuned there
+    is nothing to keep, and a KeyboardInterrupt is raised. Draws are held in memory until sampling
+    ends: a process that is killed loses them all. Save a fit with :func:`hbm.save`.
 
     Examples
     --------
@@ -81,19 +99,21 @@ def sample(
     """
     if nuts_sampler not in ("nutpie", "pymc"):
         raise ValueError(f"nuts_sampler must be 'nutpie' or 'pymc', got {nuts_sampler!r}")
-    for name, value, least in (("draws", draws, 4), ("chains", chains, 1), ("tune", tune, 0)):
-        if value is not None and value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
+    _check_model(model)
+    _check_whole_number("draws", draws, _LEAST_DRAWS)
+    _check_whole_number("chains", chains, 1)
+    _check_whole_number("tune", tune, 0)
+    _check_whole_number("cores", cores, 1)
     if target_accept is None:
         dimensions = sum(np.size(value) for value in model.initial_point().values())
-        target_accept = 0.9 if dimensions < 100 else 0.8
+        target_accept = 0.9 if dimensions < 100 else 0.85
     if not 0 < target_accept < 1:
         raise ValueError(f"target_accept must lie between 0 and 1, got {target_accept}")
     settings = {}
     if nuts_sampler == "pymc":
         # With the default jitter+adapt_diag a chain was seen to get stuck on the informed form.
         settings = {"init": "jitter+adapt_diag_grad", "compute_convergence_checks": False}
-    with model:
+    with model, _interrupts_explained():
         fit = pm.sample(
             draws,
             tune=tune,
@@ -104,17 +124,63 @@ def sample(
             quiet=not progressbar,
             nuts_sampler=nuts_sampler,
             nuts={"target_accept": target_accept},
+            initvals=raw_starts(model),
             **settings,
         )
-    if chains > 1:
+    fit = _finished(fit, draws, chains)
+    if fit["posterior"].sizes["chain"] > 1:
         diagnosis = diagnose(fit)
         if not diagnosis.ok:
             warnings.warn(str(diagnosis), ConvergenceWarning, stacklevel=2)
     return fit
 
 
+_NOTHING_KEPT = (
+    "sampling was interrupted before any chain had finished tuning and made a few draws: "
+    "there is nothing to keep"
+)
+
+
+@contextmanager
+def _interrupts_explained() -> Iterator[None]:
+    """Say plainly what PyMC's own sampler means when it is interrupted while tuning."""
+    try:
+        yield
+    except ValueError as error:
+        if "Not enough samples to build a trace" not in str(error):
+            raise
+        raise KeyboardInterrupt(_NOTHING_KEPT) from None
+
+
+def _finished(fit: xr.DataTree, draws: int, chains: int) -> xr.DataTree:
+    """Return the draws that were made, if sampling was interrupted, and say what was lost.
+
+    Neither sampler says a word. nutpie fills up shorter chains with NaN and zeros, PyMC cuts them.
+    """
+    energy = fit["sample_stats"]["energy"].transpose("chain", "draw").to_numpy()
+    made = np.array(
+        [np.flatnonzero(np.isfinite(of_chain)).max(initial=-1) + 1 for of_chain in energy]
+    )
+    if len(made) == chains and (made == draws).all():
+        return fit
+    longest = np.sort(made)[::-1]
+    n_chains = int(np.argmax(longest * np.arange(1, len(made) + 1))) + 1 if len(made) else 0
+    n_draws = int(longest[n_chains - 1]) if n_chains else 0
+    if n_draws < _LEAST_DRAWS:
+        raise KeyboardInterrupt(_NOTHING_KEPT)
+    kept = np.flatnonzero(made >= n_draws)[:n_chains]
+    warnings.warn(
+        f"sampling was interrupted: kept are {n_draws} draws from each of {n_chains} chains, of "
+        f"{draws} from each of {chains} that were asked for"
+        + ("; a single chain cannot be checked by hbm.diagnose" if n_chains == 1 else ""),
+        UserWarning,
+        stacklevel=3,
+    )
+    return fit.isel(chain=kept, draw=slice(n_draws))
+
+
 def sample_prior_predictive(
-    model: pm.Model, draws: int = 1000, *, random_seed: int | None = None
+    model: pm.Model, draws: int = 1000, *, random_seed: int | np.random.Generator | None = None
 ) -> xr.DataTree:
     """Draw parameters from the prior of a model, and data given them.
 
@@ -124,7 +190,7 @@ def sample_prior_predictive(
         A model whose priors are all proper.
     draws : int, default 1000
         Draws.
-    random_seed : int, optional
+    random_seed : int or numpy.random.Generator, optional
         The same seed gives the same draws.
 
     Returns
@@ -135,6 +201,8 @@ def sample_prior_predictive(
 
     Raises
     ------
+    TypeError
+        If `model` is not a PyMC model, or `draws` not a whole number.
     ValueError
         If a prior is improper, so that nothing can be drawn from it.
 
@@ -147,6 +215,8 @@ def sample_prior_predictive(
         ...
     ValueError: the model has no prior predictive: the prior of nu_school is flat, which is ...
     """
+    _check_model(model)
+    _check_whole_number("draws", draws, 1)
     flat = [rv.name for rv in model.free_RVs if isinstance(rv.owner.op, FlatRV | HalfFlatRV)]
     if flat:
         raise ValueError(
@@ -154,7 +224,7 @@ def sample_prior_predictive(
             "improper (it has no finite integral), so there is nothing to draw from. "
             "Use a model with a proper prior"
         )
-    with model, _without_notes():
+    with model, without_notes():
         return pm.sample_prior_predictive(draws, random_seed=random_seed)
 
 
@@ -162,7 +232,7 @@ def sample_posterior_predictive(
     model: pm.Model,
     fit: xr.DataTree,
     *,
-    random_seed: int | None = None,
+    random_seed: int | np.random.Generator | None = None,
     progressbar: bool = True,
 ) -> xr.DataTree:
     """Draw data like the observed ones from each posterior draw.
@@ -175,7 +245,7 @@ def sample_posterior_predictive(
         The model of the fit.
     fit : xarray.DataTree
         Result of :func:`sample`; it is not changed.
-    random_seed : int, optional
+    random_seed : int or numpy.random.Generator, optional
         The same seed gives the same draws.
     progressbar : bool, default True
         Show PyMC's progress bar.
@@ -187,6 +257,8 @@ def sample_posterior_predictive(
 
     Raises
     ------
+    TypeError
+        If `model` is not a PyMC model.
     ValueError
         If the fit is of another model, or of the same model with other groups.
 
@@ -198,15 +270,29 @@ def sample_posterior_predictive(
     >>> fit = hbm.sample_posterior_predictive(model, fit)  # doctest: +SKIP
     """
     check_fit(model, fit)
-    with model, _without_notes():
+    with model, without_notes():
         predictive = pm.sample_posterior_predictive(
             fit, random_seed=random_seed, progressbar=progressbar
         )
     return fit.assign(posterior_predictive=predictive["posterior_predictive"])
 
 
+def _check_model(model: pm.Model) -> None:
+    if not isinstance(model, pm.Model):
+        raise TypeError(f"model must be a pymc.Model, got {type(model).__name__}")
+
+
+def _check_whole_number(name: str, value: int | None, least: int) -> None:
+    if value is None and name in ("tune", "cores"):
+        return
+    if isinstance(value, bool | np.bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
+
+
 @contextmanager
-def _without_notes():
+def without_notes() -> Iterator[None]:
     """Leave out the list of variables drawn, and numba's note that NumPy draws some of them."""
     log = logging.getLogger("pymc.sampling.forward")
     level = log.level
@@ -221,6 +307,7 @@ def _without_notes():
 
 def check_fit(model: pm.Model, fit: xr.DataTree) -> None:
     """Raise unless `fit` holds draws of every free variable of `model`, for the same groups."""
+    _check_model(model)
     if not isinstance(fit, xr.DataTree) or "posterior" not in fit.children:
         raise ValueError("the fit has no group 'posterior'; pass the result of hbm.sample")
     posterior = fit["posterior"].to_dataset()

@@ -31,12 +31,14 @@ from hbm.beta_groups import (
     school_nu,
 )
 from hbm.parameterisation import Parameterisation, check_parameterisation
+from hbm.recipes import remembered
 from hbm.students import beta_students
 from hbm.tables import GroupedData, read_individuals
 
 __all__ = ["Priors", "complete_pooling", "nested", "no_pooling", "partial_pooling"]
 
 
+@remembered
 def complete_pooling(
     table: pd.DataFrame,
     *,
@@ -89,6 +91,7 @@ def complete_pooling(
     return model
 
 
+@remembered
 def no_pooling(
     table: pd.DataFrame,
     *,
@@ -140,6 +143,7 @@ def no_pooling(
     return model
 
 
+@remembered
 def partial_pooling(
     table: pd.DataFrame,
     *,
@@ -193,6 +197,7 @@ def partial_pooling(
     return model
 
 
+@remembered
 def nested(
     table: pd.DataFrame,
     *,

@@ -7,8 +7,9 @@ and raw mean of each group; a fixed value is looked up there too.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import NamedTuple
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -289,10 +290,10 @@ def variance_shares(fit: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
     names = [levels.parent] if levels.parent else []
     names += [levels.child, {"n_people": "person"}.get(levels.size, levels.size[2:].rstrip("s"))]
     if levels.proportions:
-        variances = _beta_variances(fit, levels)
+        by_level = _beta_variances(fit, levels)
     else:
-        variances = [levels.tau[name] ** 2 for name in names[:-1]] + [levels.spread[:, 0] ** 2]
-    variances = np.stack(variances, axis=1)
+        by_level = [levels.tau[name] ** 2 for name in names[:-1]] + [levels.spread[:, 0] ** 2]
+    variances = np.stack(by_level, axis=1)
     shares = variances / variances.sum(axis=1, keepdims=True)
     lower, upper = np.quantile(shares, [(1 - prob) / 2, (1 + prob) / 2], axis=0)
     table = pd.DataFrame(
@@ -308,7 +309,8 @@ def variance_shares(fit: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
     return table
 
 
-class _Levels(NamedTuple):
+@dataclass(frozen=True)
+class _Levels:
     """What a fit holds of its hierarchy; draws are flat, (n_draws,) or (n_draws, n_groups)."""
 
     child: str
@@ -332,6 +334,8 @@ def _check(fit: xr.DataTree, prob: float) -> None:
             f"fit has no posterior; its groups are: {', '.join(fit.children) or 'none'}. "
             "Pass the result of hbm.sample"
         )
+    if not isinstance(prob, Real):
+        raise TypeError(f"prob must be a number, got {prob!r}; 0.95 is 95 %")
     if not 0 < prob < 1:
         raise ValueError(f"prob must lie between 0 and 1, got {prob!r}; 0.95 is 95 %")
 

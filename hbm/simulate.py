@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
+from hbm.tables import read_individuals
+
 __all__ = ["exams", "heights", "nested_scores", "scores", "summarise"]
 
 
@@ -293,6 +295,11 @@ def summarise(students: pd.DataFrame) -> pd.DataFrame:
         ``authority_name``, ``n_students``, ``mean``, ``sd`` (with divisor n − 1; missing for a
         school of one student).
 
+    Raises
+    ------
+    ValueError, TypeError
+        If the table is not as described.
+
     Examples
     --------
     >>> import pandas as pd
@@ -300,12 +307,27 @@ def summarise(students: pd.DataFrame) -> pd.DataFrame:
     >>> summarise(students)[["n_students", "mean"]].to_dict("records")
     [{'n_students': 2, 'mean': 0.5}]
     """
-    by_school = students.groupby("school", sort=False)
-    table = by_school["score"].agg(n_students="size", mean="mean", sd="std").reset_index()
-    table.insert(1, "school_name", "School " + table["school"].astype(str))
-    table.insert(2, "authority", by_school["authority"].first().to_numpy())
-    table.insert(3, "authority_name", "Authority " + table["authority"].astype(str))
-    return table
+    data = read_individuals(
+        students,
+        "score",
+        by="school",
+        individual="student",
+        parent="authority",
+        allowed="proportions in [0, 1] (divide percentages by 100)",
+        ok=lambda x: (x >= 0) & (x <= 1),
+    )
+    authority = data.coords["authority"][data.parent]
+    return pd.DataFrame(
+        {
+            "school": data.coords["school"],
+            "school_name": [f"School {label}" for label in data.coords["school"]],
+            "authority": authority,
+            "authority_name": [f"Authority {label}" for label in authority],
+            "n_students": data.n.astype(int),
+            "mean": data.mean,
+            "sd": data.sd,
+        }
+    )
 
 
 def _students(rng, means, nu, sizes) -> np.ndarray:

@@ -12,7 +12,11 @@ import pandas as pd
 
 from hbm.groups import group, nest, require_columns, require_numbers
 
-__all__ = ["GroupedData", "read_individuals", "read_summaries"]
+__all__ = ["GroupedData", "read_individuals", "read_sizes", "read_summaries"]
+
+# Predictive draws simulate individuals one by one, and so do their indices take memory.
+_MOST_INDIVIDUALS = 100_000_000
+_LARGEST = 1e100  # whose square is still a number
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,9 @@ def read_individuals(
     """
     require_columns(table, [value, by] if parent is None else [value, by, parent])
     groups, coords, parent_index = _coords(table, by, parent)
-    results = require_numbers(table, value, allowed=allowed, ok=ok)
+    results = require_numbers(
+        table, value, allowed=allowed, ok=lambda x: ok(x) & (np.abs(x) < _LARGEST)
+    )
     summary = pd.Series(results).groupby(groups.index).agg(["size", "mean", "std"])
     coords[individual] = np.array([str(i) for i in range(1, len(results) + 1)], dtype=object)
     return GroupedData(
@@ -110,6 +116,52 @@ def read_individuals(
         value=results,
         index=groups.index,
     )
+
+
+def read_sizes(table: pd.DataFrame, column: str, names: pd.Series) -> np.ndarray:
+    """Read the number of individuals of each group.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row a group.
+    column : str
+        Column of the numbers.
+    names : pandas.Series
+        What to call each row in a message.
+
+    Returns
+    -------
+    numpy.ndarray of float, shape (n_groups,)
+
+    Raises
+    ------
+    TypeError
+        If the column does not hold numbers.
+    ValueError
+        If a number is not a whole number of 1 or more, or they are too many in all.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> read_sizes(pd.DataFrame({"n_students": [5, 8]}), "n_students", pd.Series(["'a'", "'b'"]))
+    array([5., 8.])
+    """
+    n = require_numbers(
+        table,
+        column,
+        allowed="whole numbers, 1 or more",
+        ok=lambda x: (x >= 1) & (x < 1e15) & (x == np.round(x)),
+        names=names,
+    )
+    if n.sum() > _MOST_INDIVIDUALS:
+        largest = int(np.argmax(n))
+        raise ValueError(
+            f"column {column!r} sums to {n.sum():.3g}, and at most {_MOST_INDIVIDUALS:,} "
+            f"individuals can be simulated; the largest is {names[largest]} with {n[largest]:.3g}. "
+            "Is it the number of individuals behind the mean?"
+        )
+    return n
 
 
 def read_summaries(
@@ -168,13 +220,7 @@ def read_summaries(
             "labels distinct"
         )
     names = pd.Series([repr(label) for label in groups.labels])
-    n = require_numbers(
-        table,
-        size,
-        allowed="whole numbers, 1 or more",
-        ok=lambda x: (x >= 1) & np.isfinite(x) & (x == np.round(x)),
-        names=names,
-    )
+    n = read_sizes(table, size, names)
     if proportions:
         mean = require_numbers(
             table,
@@ -184,14 +230,16 @@ def read_summaries(
             names=names,
         )
     else:
-        mean = require_numbers(table, "mean", allowed="numbers", ok=np.isfinite, names=names)
+        mean = require_numbers(
+            table, "mean", allowed="numbers", ok=lambda x: np.abs(x) < _LARGEST, names=names
+        )
     if not sd_needed:
         return GroupedData(coords, n, mean, np.full(len(n), np.nan), parent_index)
     sd = require_numbers(
         table,
         "sd",
         allowed="standard deviations, 0 or more, missing only where there is one individual",
-        ok=lambda x: ((x >= 0) & np.isfinite(x)) | (np.isnan(x) & (n == 1)),
+        ok=lambda x: ((x >= 0) & (x < _LARGEST)) | (np.isnan(x) & (n == 1)),
         names=names,
     )
     sd = np.where(n == 1, np.nan, sd)

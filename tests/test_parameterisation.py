@@ -5,9 +5,10 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from pymc.initial_point import make_initial_point_fn
 
 import hbm
-from hbm.parameterisation import group_effect, informed, parent_estimates
+from hbm.parameterisation import group_effect, informed, parent_estimates, raw_starts
 
 RAW = np.array([[0.3, -0.2, 1.4], [0.1, 2.0, np.inf]])
 
@@ -126,6 +127,7 @@ def test_a_parent_without_information_has_an_infinite_error():
 def test_chains_start_where_the_raw_data_say():
     """From the prior's mean the large groups' coordinates would start tens of sds away."""
     table = hbm.simulate.exams([30], 500, mu=0.9, random_seed=1)[0]
-    start = hbm.exams.nested(table).initial_point()
+    model = hbm.exams.nested(table)
+    start = make_initial_point_fn(model=model, overrides=raw_starts(model))(1)
     for effect in ("eta_school", "log_nu_school", "eta_authority"):
         assert np.abs(start[f"{effect}_informed__"]).max() < 1.5

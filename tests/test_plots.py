@@ -17,7 +17,9 @@ from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose, assert_array_equal
 
+import hbm
 from hbm import plots
+from hbm.plots import marks, style
 from hbm.shrinkage import estimates
 
 
@@ -65,6 +67,115 @@ def by_label(n):
     return dict(zip(labels(n), exam_table(n)["mean"], strict=True))
 
 
+def shrinkage_table(n, seed=1):
+    table = exam_table(n, seed)
+    raw = table["mean"]
+    target = pd.Series(np.where(table["authority"] == "A0", 0.6, 0.7))
+    pooling = 30 / (30 + table["n_students"])
+    mean = (1 - pooling) * raw + pooling * target
+    table = pd.DataFrame(
+        {
+            "school": table["school"],
+            "authority": table["authority"],
+            "n_students": table["n_students"],
+            "raw_mean": raw,
+            "mean": mean,
+            "lower": mean - 0.05,
+            "upper": mean + 0.1,
+            "target": target,
+            "pooling": pooling,
+            "only_child": ~table["authority"].duplicated(keep=False),
+        }
+    )
+    table.attrs = {"prob": 0.9, "proportions": True, "parent": "authority"}
+    return table
+
+
+def authorities_table(n):
+    by = shrinkage_table(n).groupby("authority", sort=False)
+    table = by.agg(n_schools=("school", "size"), n_students=("n_students", "sum"))
+    table["mean"] = by["mean"].mean()
+    table["lower"], table["upper"] = table["mean"] - 0.04, table["mean"] + 0.04
+    table = table.assign(target=0.66).reset_index()
+    table.attrs = {"prob": 0.9, "proportions": True}
+    return table
+
+
+def limits_table():
+    n = np.array([1, 2, 5, 10, 30, 100, 300])
+    table = pd.DataFrame({"n_students": n, "centre": 0.66})
+    for name, spread in (("alike_", 0.3 / np.sqrt(n)), ("", 0.1 + 0.3 / np.sqrt(n))):
+        table[f"{name}lower"], table[f"{name}upper"] = 0.66 - spread, 0.66 + spread
+    table.attrs = {"prob": 0.9, "proportions": True}
+    return table
+
+
+def ranks_table(n):
+    rank = np.arange(1, n + 1)
+    table = pd.DataFrame(
+        {
+            "school": labels(n),
+            "n_students": exam_table(n)["n_students"],
+            "expected_rank": rank.astype(float),
+            "rank_lower": np.maximum(rank - 3, 1),
+            "rank_upper": np.minimum(rank + 2, n),
+            "joint_lower": np.maximum(rank - 9, 1),
+            "joint_upper": np.minimum(rank + 8, n),
+            "tier": 1 + np.arange(n) // max(n // 3, 1),
+        }
+    )
+    table.attrs = {"prob": 0.9}
+    return table
+
+
+def comparison_table(n):
+    i = np.arange(n)
+    weight = 0.5**i
+    return pd.DataFrame(
+        {
+            "elpd_diff": -3.0 * i,
+            "dse": 1.5 * i,
+            "weight": weight / weight.sum(),
+            "diag_elpd": np.where(i % 2, "2 k̂ > 0.70", ""),
+        },
+        index=[f"model_{k}" for k in i],
+    )
+
+
+def spreads_fit(n, group="posterior", seed=1):
+    """Return a fit with n draws of two spreads between groups, and of one that is of no groups."""
+    rng = np.random.default_rng(seed)
+    return azb.from_dict(
+        {
+            group: {
+                "tau_school": rng.gamma(9, 0.03, (1, n)),
+                "tau_authority": rng.gamma(9, 0.02, (1, n)),
+                "tau_nu": rng.gamma(9, 0.02, (1, n)),
+                "mu_school": np.zeros((1, n, 2)),
+                "nu_school": np.zeros((1, n, 2)),
+                "mu_authority": np.zeros((1, n, 1)),
+            }
+        },
+        dims={
+            "mu_school": ["school"],
+            "nu_school": ["school"],
+            "mu_authority": ["authority"],
+        },
+        coords={"school": ["a", "b"], "authority": ["x"]},
+    )
+
+
+def replicated(n, seed=1):
+    draws = exam_table(n)["mean"].to_numpy() + np.random.default_rng(seed).normal(
+        0, 0.05, (2, 50, n)
+    )
+    return xr.DataArray(
+        draws, dims=("chain", "draw", "school"), coords={"school": labels(n)}, name="mean"
+    )
+
+
+# Drawn in tests/test_checks.py.
+ELSEWHERE = {"plot_check", "plot_pit"}
 # Each function with its arguments for n groups.
 CALLS = {
     "plot_agreement": lambda n: ((exam_table(n), "mean", "sd"), {"unit": "%"}),
@@ -77,6 +188,7 @@ CALLS = {
         (estimates_table(n), exam_table(n)),
         {"reference": {"population mean": 0.66}},
     ),
+    "plot_comparison": lambda n: ((comparison_table(n),), {}),
     "plot_densities": lambda n: (
         (students_table(n), "score", "school"),
         {"truth": by_label(n), "unit": "%"},
@@ -90,10 +202,17 @@ CALLS = {
         },
     ),
     "plot_exam_table": lambda n: ((exam_table(n),), {"colour_by": "authority", "sized": True}),
+    "plot_funnel": lambda n: ((shrinkage_table(n), limits_table()), {}),
+    "plot_nesting": lambda n: ((shrinkage_table(n), authorities_table(n)), {}),
+    "plot_pooling": lambda n: ((shrinkage_table(n),), {"colour_by": "authority"}),
     "plot_predictive": lambda n: (
         (np.random.default_rng(1).beta(6, 3, (n, 20)),),
         {"observed": np.linspace(0.1, 0.9, 20), "unit": "%"},
     ),
+    "plot_predictive_by_group": lambda n: ((replicated(n), by_label(n)), {"unit": "%"}),
+    "plot_ranks": lambda n: ((ranks_table(n),), {}),
+    "plot_shrinkage": lambda n: ((shrinkage_table(n),), {"colour_by": "authority"}),
+    "plot_spreads": lambda n: ((spreads_fit(n), spreads_fit(n, "prior", seed=2)), {}),
     "plot_students": lambda n: ((students_table(n),), {"district": "district"}),
 }
 
@@ -102,8 +221,15 @@ def points(ax):
     """Return x, y, area and colour of all scattered points, from left to right."""
     groups = [c for c in ax.collections if isinstance(c, PathCollection)]
     xy = np.concatenate([c.get_offsets() for c in groups])
-    size = np.concatenate([c.get_sizes() for c in groups])
-    colour = [to_hex(rgba) for c in groups for rgba in c.get_facecolors()]
+    n = [len(c.get_offsets()) for c in groups]
+    size = np.concatenate(
+        [np.broadcast_to(c.get_sizes(), m) for c, m in zip(groups, n, strict=True)]
+    )
+    colour = [
+        to_hex(rgba)
+        for c, m in zip(groups, n, strict=True)
+        for rgba in np.broadcast_to(c.get_facecolors(), (m, 4))
+    ]
     order = np.argsort(xy[:, 0], kind="stable")
     return xy[order, 0], xy[order, 1], size[order], np.array(colour)[order]
 
@@ -130,7 +256,9 @@ def legend_texts(ax):
 
 
 def test_every_plot_function_is_called_below():
-    assert set(CALLS) == {name for name in plots.__all__ if name.startswith("plot_")}
+    drawn = {name for name in plots.__all__ if name.startswith("plot_")}
+    assert set(CALLS) == drawn - ELSEWHERE
+    assert drawn <= set(hbm.__all__)
 
 
 @pytest.mark.parametrize("n", [3, 500])
@@ -148,6 +276,8 @@ def test_draws_on_the_axes_given_and_changes_no_argument(name, n):
             assert now.attrs == then.attrs
         elif isinstance(now, np.ndarray):
             assert_array_equal(now, then)
+        elif isinstance(now, xr.DataArray | xr.DataTree):
+            assert now.identical(then)
         else:
             assert now == then
     assert ax.get_title(loc="left")
@@ -185,8 +315,14 @@ def test_no_text_overlaps(name, n):
     assert all(a.x1 <= b.x0 + 0.5 for a, b in itertools.pairwise(boxes))
     above = [t.get_window_extent() for t in [*ax.texts, ax._left_title]]
     assert not any(a.overlaps(b) for i, a in enumerate(above) for b in above[:i])
+    shown = [t for t in ax.get_yticklabels() if t.get_text()]
+    boxes = sorted((t.get_window_extent() for t in shown), key=lambda box: box.y0)
+    assert all(a.y1 <= b.y0 + 0.5 for a, b in itertools.pairwise(boxes))
     if ax.get_legend() is not None and n <= 40:
-        assert ax.get_legend().get_window_extent().x0 >= ax.get_window_extent().x1 - 1
+        legend = ax.get_legend().get_window_extent()
+        beside = legend.x0 >= ax.get_window_extent().x1 - 1
+        assert beside or legend.y1 <= ax.xaxis.label.get_window_extent().y0
+        assert legend.y0 >= -0.5
 
 
 def test_drawing_needs_matplotlib_and_importing_does_not():
@@ -207,11 +343,11 @@ def test_long_names_are_left_out_and_counted():
 
 def test_density_integrates_to_one_within_its_bounds():
     values = np.random.default_rng(1).beta(12, 1, 500)
-    grid, density = plots._density(values, 0, 1)
+    grid, density = marks.kernel_density(values, 0, 1)
     assert grid[-1] == 1
     assert_allclose(np.trapezoid(density, grid), 1, atol=2e-3)
     # Without reflection a part of the mass lies beyond 1.
-    grid, density = plots._density(values, -np.inf, np.inf)
+    grid, density = marks.kernel_density(values, -np.inf, np.inf)
     assert grid[-1] > 1
     assert_allclose(np.trapezoid(density, grid), 1, atol=2e-3)
     assert np.trapezoid(density[grid <= 1], grid[grid <= 1]) < 0.98
@@ -220,7 +356,7 @@ def test_density_integrates_to_one_within_its_bounds():
 @pytest.mark.parametrize("n", [2, 50, 5000])
 def test_density_is_that_of_scipy(n):
     values = np.random.default_rng(1).normal(185, 7, n)
-    grid, density = plots._density(values, -np.inf, np.inf)
+    grid, density = marks.kernel_density(values, -np.inf, np.inf)
     assert_allclose(density, scipy.stats.gaussian_kde(values)(grid), rtol=1e-9)
 
 
@@ -317,7 +453,7 @@ def test_predictive_draws_are_spread_evenly():
     ax = plots.plot_predictive(draws, n_curves=3, unit="%", name="score")
     assert len(ax.lines) == 4
     for line, row in zip(ax.lines[:3], [0, 2, 4], strict=True):
-        grid, density = plots._density(draws[row], 0, 1)
+        grid, density = marks.kernel_density(draws[row], 0, 1)
         assert_allclose(line.get_xydata(), np.column_stack([grid, density]))
     assert_allclose(ax.lines[3].get_xdata(), draws.mean())
 
@@ -467,7 +603,7 @@ def test_area_is_the_number_of_students():
     ax = plots.plot_exam_table(table, sized=True)
     _, _, size, _ = points(ax)
     assert_allclose(size / size[0], [1, 1 / 7, 1 / 2])
-    assert size[0] == plots._LARGEST
+    assert size[0] == marks.LARGEST
     shown = ax.get_legend().legend_handles
     assert legend_texts(ax) == ["100 students", "500 students"]
     assert_allclose([h.get_markersize() ** 2 for h in shown], [size[0] / 7, size[0] * 5 / 7])
@@ -485,7 +621,7 @@ def test_the_largest_groups_have_colours_and_the_others_are_grey():
     assert (by_authority.map(len) == 1).all()
     assert by_authority[list("abcdef")].explode().nunique() == 6
     grey = by_authority[list("ghi")].explode().str.upper().unique()
-    assert grey.tolist() == [plots._GREY]
+    assert grey.tolist() == [style.GREY]
     assert legend_texts(ax)[0] == "a (4)"
     assert legend_texts(ax)[-1] == "3 others (5)"
 
@@ -495,7 +631,7 @@ def test_seven_groups_all_have_colours():
     ax = plots.plot_exam_table(table, colour_by="authority")
     *_, colour = points(ax)
     assert len(set(colour)) == 7
-    assert plots._GREY.lower() not in set(colour)
+    assert style.GREY.lower() not in set(colour)
 
 
 def test_authorities_by_the_mean_of_their_students():
@@ -565,6 +701,338 @@ def test_real_table(diploma):
     assert legend_texts(ax)[-1] == "83 others (230)"
     ax = plots.plot_authorities(table)
     assert len(ax.collections[-1].get_offsets()) == 89
+
+
+# Shrinkage ---------------------------------------------------------------------------------------
+
+
+def segments(ax, x, y):
+    """Return the lines from (x, y₀) to (x, y₁), as rows of x, y₀, y₁, that start at these y."""
+    lines = [s for c in ax.collections if isinstance(c, LineCollection) for s in c.get_segments()]
+    return [
+        [float(s[0][0]), float(s[0][1]), float(s[1][1])]
+        for s in lines
+        if any(np.allclose(s[0], point) for point in zip(x, y, strict=True))
+    ]
+
+
+def test_shrinkage_goes_from_raw_mean_to_estimate():
+    table = shrinkage_table(20).sample(frac=1, random_state=2)
+    ax = plots.plot_shrinkage(table)
+    rows = table.sort_values("raw_mean")
+    x = np.arange(20)
+    ways = segments(ax, x, rows["raw_mean"])
+    assert_allclose(ways, np.column_stack([x, rows["raw_mean"], rows["mean"]]))
+    intervals = segments(ax, x, rows["lower"])
+    assert_allclose(intervals, np.column_stack([x, rows["lower"], rows["upper"]]))
+    dots, rings = (
+        c for c in ax.collections if isinstance(c, PathCollection) and len(c.get_sizes())
+    )
+    assert_allclose(np.asarray(dots.get_offsets())[:, 1], rows["mean"])
+    assert_allclose(np.asarray(rings.get_offsets())[:, 1], rows["raw_mean"])
+    assert not rings.get_facecolors().size
+    size = rings.get_sizes()
+    assert np.argmax(size) == np.argmax(rows["n_students"])
+    assert_allclose([y for *_, y in horizontal(ax)], rows["target"])
+    assert [t.get_text() for t in ax.get_xticklabels()] == rows["school"].tolist()
+    assert "90 % interval" in legend_texts(ax)
+    assert ax.yaxis.get_major_formatter()(0.5, None) == "50%"
+
+
+def test_one_target_is_one_line():
+    ax = plots.plot_shrinkage(shrinkage_table(5).assign(target=0.7), unit="cm")
+    (line,) = ax.lines
+    assert line.get_ydata()[0] == 0.7
+    assert "mean of the population" in legend_texts(ax)
+    assert ax.get_ylabel() == "Mean (cm)"
+
+
+def test_shrinkage_colours_the_largest_parents_above_the_others():
+    table = shrinkage_table(60)
+    ax = plots.plot_shrinkage(table, colour_by="authority")
+    largest = table["authority"].value_counts(sort=True)
+    texts = legend_texts(ax)
+    assert f"{largest.index[0]} ({largest.iloc[0]})" in texts
+    assert texts[-1] == f"{len(largest) - 6} others ({largest.iloc[6:].sum()})"
+    dots = [c for c in ax.collections if isinstance(c, PathCollection) and c.get_facecolors().size]
+    grey, coloured = dots
+    assert {to_hex(c) for c in grey.get_facecolors()} == {style.GREY.lower()}
+    assert style.GREY.lower() not in {to_hex(c) for c in coloured.get_facecolors()}
+    assert coloured.get_zorder() > grey.get_zorder()
+
+
+def test_pooling_against_size():
+    table = shrinkage_table(30)
+    ax = plots.plot_pooling(table)
+    shared, alone = (c for c in ax.collections if isinstance(c, PathCollection))
+    only = table["only_child"]
+    assert 0 < only.sum() < 30
+    assert_allclose(shared.get_offsets(), table.loc[~only, ["n_students", "pooling"]])
+    assert_allclose(alone.get_offsets(), table.loc[only, ["n_students", "pooling"]])
+    assert legend_texts(ax) == ["only school of its authority"]
+    assert ax.get_xscale() == "log"
+    assert ax.get_ylim()[0] < 0 < 1 < ax.get_ylim()[1]
+    with pytest.raises(ValueError, match=r"'pooling' must hold proportions"):
+        plots.plot_pooling(table.assign(pooling=1.2))
+    with pytest.raises(ValueError, match=r"no column of numbers of individuals, such as 'n_st"):
+        plots.plot_pooling(table.drop(columns="n_students"))
+
+
+def test_groups_of_one_size_have_a_linear_axis_and_share_a_name():
+    table = pd.DataFrame({"country": list("abc"), "n_people": 20, "pooling": [0.1, 0.1, 0.6]})
+    ax = plots.plot_pooling(table)
+    assert ax.get_xscale() == "linear"
+    assert ax.get_xlabel() == "Number of people"
+    assert {t.get_text() for t in ax.texts} == {"c", "a, b"}
+
+
+def test_names_of_points_do_not_overlap():
+    table = shrinkage_table(40)
+    ax = plots.plot_pooling(table)
+    ax.figure.canvas.draw()
+    assert 5 < len(ax.texts) < 40
+    boxes = [t.get_window_extent() for t in ax.texts]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    at = ax.transData.transform(table[["n_students", "pooling"]])
+    assert not any(box.count_contains(at) for box in boxes)
+    shown = {name for t in ax.texts for name in t.get_text().split(", ")}
+    assert shown <= set(table["school"])
+
+
+def test_schools_stand_beside_their_authority():
+    schools = pd.DataFrame(
+        {
+            "school": list("abc"),
+            "authority": list("yxy"),
+            "mean": [0.7, 0.5, 0.6],
+            "lower": [0.6, 0.4, 0.5],
+            "upper": [0.8, 0.6, 0.7],
+        }
+    )
+    authorities = pd.DataFrame(
+        {"authority": ["y", "x"], "mean": [0.65, 0.55], "lower": [0.6, 0.5], "upper": [0.7, 0.6]}
+    )
+    ax = plots.plot_nesting(schools, authorities.assign(target=0.62), unit="%")
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["x", "y"]
+    x, y, *_ = points(ax)
+    assert_allclose(y, [0.5, 0.6, 0.7])
+    assert 0 < x[0] < 1 < x[1] < x[2] < 2
+    middle = next(line for line in ax.lines if line.get_marker() == "o")
+    assert_allclose(middle.get_xydata(), [[0, 0.55], [1, 0.65]])
+    at, lower, upper = bars(ax)
+    assert_allclose(lower, [0.5, 0.4, 0.6, 0.5, 0.6])
+    assert_allclose(upper, [0.6, 0.6, 0.7, 0.7, 0.8])
+    assert_allclose(at[[0, 2]], [0, 1])
+    assert "mean of the population" in legend_texts(ax)
+    with pytest.raises(ValueError, match=r"no authority 'y'; are both of one fit"):
+        plots.plot_nesting(schools, authorities.iloc[1:])
+
+
+def test_schools_of_many_authorities_stand_behind_them():
+    n = 200
+    ax = plots.plot_nesting(shrinkage_table(n), authorities_table(n))
+    x, y, *_ = points(ax)
+    assert_array_equal(x, np.round(x))
+    assert len(y) == n
+    assert ax.get_xlabel() == f"{len(authorities_table(n))} authorities"
+
+
+def test_funnel_counts_and_names_those_outside():
+    table = pd.DataFrame(
+        {
+            "school": list("abcdef"),
+            "n_students": [1, 10, 20, 100, 300, 20],
+            "raw_mean": [0.5, 0.66, 0.66 + 0.15, 0.3, 0.7, 0.66 - 0.15],
+        }
+    )
+    limits = limits_table()
+    ax = plots.plot_funnel(table, limits)
+    inside, outside = (c for c in ax.collections if isinstance(c, PathCollection))
+    assert_allclose(outside.get_offsets(), [[100, 0.3]])
+    assert_allclose(inside.get_offsets(), table[["n_students", "raw_mean"]].drop(index=3))
+    # c and f lie beyond the inner band, ± 0.067 at 20, and inside the outer lines, ± 0.167.
+    assert legend_texts(ax) == [
+        "if all were alike: 4 of 6 outside",
+        "as they differ: 1 of 6 outside",
+    ]
+    lower, upper = ax.lines[:2]
+    assert_allclose(lower.get_xydata(), limits[["n_students", "lower"]])
+    assert_allclose(upper.get_xydata(), limits[["n_students", "upper"]])
+    band = ax.collections[0].get_paths()[0].vertices
+    assert_allclose([band[:, 1].min(), band[:, 1].max()], [0.36, 0.96])
+    assert "d" in {t.get_text() for t in ax.texts}
+    assert "90 % limits" in ax.get_title(loc="left")
+    with pytest.raises(ValueError, match=r"reach from 1 to 300, and 'e' lies beyond"):
+        plots.plot_funnel(table.assign(n_students=[1, 2, 3, 4, 301, 5]), limits)
+    with pytest.raises(ValueError, match="no column 'n_students'"):
+        plots.plot_funnel(table.rename(columns={"n_students": "n"}), limits)
+
+
+def test_only_those_outside_are_named_among_many():
+    table = shrinkage_table(100)
+    table.loc[7, "raw_mean"] = 0.01
+    table["n_students"] += 1
+    ax = plots.plot_funnel(table, limits_table())
+    limits = limits_table()
+    upper = np.interp(table["n_students"], limits["n_students"], limits["upper"])
+    assert 0 < len(ax.texts) < 30
+    assert "0007" in {t.get_text() for t in ax.texts}
+    shown = table.set_index("school").loc[[t.get_text() for t in ax.texts], "raw_mean"]
+    assert ((shown - 0.66).abs() > (upper - 0.66).min()).all()
+
+
+# Ranks, comparisons, spreads ---------------------------------------------------------------------
+
+
+def test_ranks_with_both_intervals_and_tiers():
+    table = ranks_table(12)
+    ax = plots.plot_ranks(table)
+    joint, one = (c for c in ax.collections if isinstance(c, LineCollection))
+    ends = [np.array(c.get_segments())[:, :, 1] for c in (joint, one)]
+    assert_array_equal(ends[0], table[["joint_lower", "joint_upper"]])
+    assert_array_equal(ends[1], table[["rank_lower", "rank_upper"]])
+    assert joint.get_linewidth()[0] < one.get_linewidth()[0]
+    _, y, *_ = points(ax)
+    assert_allclose(y, table["expected_rank"])
+    assert ax.yaxis_inverted()
+    shaded = [patch.get_extents().transformed(ax.transData.inverted()) for patch in ax.patches]
+    assert_allclose([[box.x0, box.x1] for box in shaded], [[3.5, 7.5]])
+    assert [t.get_text() for t in ax.texts] == ["tier 1", "tier 2", "tier 3"]
+    assert "this one rank (90 %)" in legend_texts(ax)
+    with pytest.raises(ValueError, match="no column 'joint_lower'"):
+        plots.plot_ranks(table.drop(columns="joint_lower"))
+
+
+def test_rank_ticks_start_at_one():
+    for n in (1, 4, 89, 500):
+        ticks = plots.plot_ranks(ranks_table(n)).get_yticks()
+        assert ticks[0] == 1
+        assert ticks[-1] <= n
+        assert (np.diff(ticks) > 0).all()
+
+
+def test_comparison_shows_differences_errors_weights_and_doubts():
+    table = comparison_table(3)
+    ax = plots.plot_comparison(table)
+    two, one = (c for c in ax.collections if isinstance(c, LineCollection))
+    for bars_of, errors in ((two, 2), (one, 1)):
+        ends = np.array(bars_of.get_segments())
+        assert_allclose(ends[:, 0, 0], table["elpd_diff"] - errors * table["dse"])
+        assert_allclose(ends[:, 1, 0], table["elpd_diff"] + errors * table["dse"])
+    trusted, doubted = (c for c in ax.collections if isinstance(c, PathCollection))
+    assert_allclose(trusted.get_offsets(), [[0, 0], [-6, 2]])
+    assert_allclose(doubted.get_offsets(), [[-3, 1]])
+    assert to_hex(doubted.get_facecolors()[0]) == "#ffffff"
+    assert ax.get_yticklabels()[0].get_text() == "model 0\nweight 0.57"
+    assert ax.yaxis_inverted()
+    without = plots.plot_comparison(table.drop(columns="diag_elpd"))
+    assert without.get_legend() is None
+
+
+def test_comparison_takes_what_arviz_makes():
+    from arviz_stats import compare, loo
+
+    rng = np.random.default_rng(1)
+    results = {}
+    for name, mean in (("a", -1.0), ("b", -2.0)):
+        draws = rng.normal(mean, 0.3, 200) + rng.normal(0, 0.1, (4, 250, 200))
+        tree = azb.from_dict({"posterior": {"mu": draws[..., 0]}, "log_likelihood": {"y": draws}})
+        results[name] = loo(tree, pointwise=True)
+    table = compare(results)
+    ax = plots.plot_comparison(table)
+    assert [t.get_text().split("\n")[0] for t in ax.get_yticklabels()] == ["a", "b"]
+    (dots,) = (c for c in ax.collections if isinstance(c, PathCollection) and len(c.get_offsets()))
+    assert_allclose(dots.get_offsets()[:, 0], table["elpd_diff"])
+
+
+def test_spreads_are_of_groups_with_prior_dashed():
+    ax = plots.plot_spreads(spreads_fit(500), spreads_fit(500, "prior", seed=2))
+    assert legend_texts(ax) == [
+        "between authorities",
+        "between authorities, prior",
+        "between schools",
+        "between schools, prior",
+    ]
+    solid = [line for line in ax.lines if line.get_linestyle() == "-"]
+    assert len(solid) == 2
+    draws = spreads_fit(500)["posterior/tau_authority"].to_numpy().ravel()
+    grid, density = marks.kernel_density(draws, 0, np.inf)
+    assert_allclose(solid[0].get_xydata(), np.column_stack([grid, density]))
+    shaded = ax.collections[0].get_paths()[0].vertices[:, 0]
+    assert_allclose([shaded.min(), shaded.max()], np.quantile(draws, [0.025, 0.975]), atol=0.005)
+    assert ax.get_xlabel() == "Standard deviation between groups (logits)"
+
+
+def test_spreads_refuse():
+    fit = spreads_fit(10)
+    with pytest.raises(ValueError, match=r"the prior has no tau_authority, tau_school"):
+        plots.plot_spreads(fit, azb.from_dict({"prior": {"mu": np.zeros((1, 10))}}))
+    with pytest.raises(ValueError, match="learned no spread between groups"):
+        plots.plot_spreads(azb.from_dict({"posterior": {"tau_nu": np.zeros((1, 10))}}))
+
+
+def test_predictive_intervals_by_group():
+    draws = replicated(10)
+    observed = by_label(10)
+    observed["0003"] = 0.02
+    ax = plots.plot_predictive_by_group(draws, observed, prob=0.8, unit="%")
+    seen = pd.Series(observed).sort_values()
+    expected = draws.sel(school=list(seen.index)).to_numpy().reshape(-1, 10)
+    x, lower, upper = bars(ax)
+    assert_array_equal(x, range(10))
+    assert_allclose(lower, np.quantile(expected, 0.1, axis=0))
+    assert_allclose(upper, np.quantile(expected, 0.9, axis=0))
+    _, y, _, colour = points(ax)
+    assert_allclose(y, seen)
+    outside = (seen < lower) | (seen > upper)
+    assert outside.iloc[0]
+    assert [c == style.VERMILLION.lower() for c in colour] == outside.tolist()
+    inside = 10 - outside.sum()
+    assert (
+        ax.get_title(loc="left") == f"{inside} of 10 schools inside the 80 % predictive intervals"
+    )
+    assert ax.get_ylabel() == "Mean"
+
+
+def test_predictive_by_group_refuses():
+    with pytest.raises(ValueError, match=r"'observed' has no value for '0002'"):
+        plots.plot_predictive_by_group(replicated(3), by_label(2))
+    with pytest.raises(ValueError, match=r"one dimension of groups .* it has \[\]"):
+        plots.plot_predictive_by_group(replicated(3).isel(school=0), by_label(3))
+    with pytest.raises(ValueError, match="prob must lie between 0 and 1, got 95"):
+        plots.plot_predictive_by_group(replicated(3), by_label(3), prob=95)
+    with pytest.raises(ValueError, match="mean must hold finite numbers"):
+        plots.plot_predictive_by_group(replicated(3) * np.nan, by_label(3))
+
+
+@pytest.mark.parametrize(
+    ("draw", "maker"),
+    [
+        (plots.plot_shrinkage, "hbm.shrinkage"),
+        (plots.plot_pooling, "hbm.shrinkage"),
+        (plots.plot_ranks, "hbm.ranks"),
+        (plots.plot_comparison, "hbm.compare"),
+        (lambda table: plots.plot_funnel(shrinkage_table(3), table), "hbm.funnel_limits"),
+        (lambda table: plots.plot_funnel(table, limits_table()), "hbm.shrinkage"),
+        (lambda table: plots.plot_nesting(table, authorities_table(3)), "hbm.shrinkage"),
+    ],
+)
+def test_another_table_is_refused_by_naming_whose_it_must_be(draw, maker):
+    with pytest.raises(ValueError, match=rf"no column .*must be the one that {maker} returns"):
+        draw(exam_table(3))
+    with pytest.raises(TypeError, match=rf"the table that {maker} returns, got DataTree"):
+        draw(spreads_fit(3))
+
+
+def test_other_mistakes_are_named():
+    with pytest.raises(ValueError, match=r"expected what hbm\.sample returns, with a group 'post"):
+        plots.plot_spreads(shrinkage_table(3))
+    with pytest.raises(ValueError, match=r"expected what hbm\.sample_prior_predictive returns"):
+        plots.plot_spreads(spreads_fit(9), spreads_fit(9))
+    with pytest.raises(TypeError, match=r"must be an xarray\.DataArray, got DataFrame"):
+        plots.plot_predictive_by_group(shrinkage_table(3), by_label(3))
+    with pytest.raises(ValueError, match=r"no column 'school'.*groups first and that of their par"):
+        plots.plot_nesting(authorities_table(3), shrinkage_table(3))
 
 
 # Saving ------------------------------------------------------------------------------------------

@@ -1,0 +1,116 @@
+"""Funnel plots: raw means against size, with the limits that a model expects them in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from hbm.groups import require_columns
+from hbm.plots import inputs, marks, style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["plot_funnel"]
+
+
+def plot_funnel(
+    table: pd.DataFrame,
+    limits: pd.DataFrame,
+    *,
+    unit: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw raw means against numbers of individuals, with control limits.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Result of `hbm.shrinkage`, or another table with a row a group: its label first, its number
+        of individuals, for example ``n_students``, and ``raw_mean``.
+    limits : pandas.DataFrame
+        Result of `hbm.funnel_limits`.
+    unit : str, optional
+        ``"%"`` for proportions, or the unit of the means, for example ``"cm"``. By default ``"%"``
+        where the limits say that they are proportions.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The inner band is where groups would lie if all had the same mean, the outer lines where
+        they lie given how groups differ. Groups outside the lines are diamonds, named as far as
+        names fit, the furthest first; the legend counts the groups outside either.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, or a group is smaller or larger than the limits reach.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> table = pd.DataFrame({"school": ["a", "b"], "n_students": [10, 40],
+    ...                       "raw_mean": [0.5, 0.9]})
+    >>> limits = pd.DataFrame({"n_students": [10, 40], "centre": [0.6, 0.6],
+    ...     "alike_lower": [0.5, 0.55], "alike_upper": [0.7, 0.65],
+    ...     "lower": [0.4, 0.45], "upper": [0.8, 0.75]})
+    >>> ax = plot_funnel(table, limits, unit="%", ax=Figure().subplots())
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['if all were alike: 1 of 2 outside', 'as they differ: 1 of 2 outside']
+    """
+    ends = ["centre", "alike_lower", "alike_upper", "lower", "upper"]
+    inputs.made_by("hbm.funnel_limits", limits, ends)
+    inputs.made_by("hbm.shrinkage", table, ["raw_mean"])
+    name, labels = inputs.labels(table)
+    size = str(limits.columns[0])
+    require_columns(table, [size])
+    n, raw = inputs.numbers(table, size, 1), inputs.numbers(table, "raw_mean")
+    grid = limits[size].to_numpy(float)
+    beyond = [label for label, m in zip(labels, n, strict=True) if not grid[0] <= m <= grid[-1]]
+    if beyond:
+        raise ValueError(
+            f"the limits reach from {grid[0]:g} to {grid[-1]:g}, and {inputs.some(beyond)} lies "
+            "beyond; give hbm.funnel_limits an n= that holds all sizes"
+        )
+
+    def at(column: str) -> np.ndarray:
+        # The distance from the centre goes with 1/√n.
+        return np.interp(-1 / np.sqrt(n), -1 / np.sqrt(grid), limits[column])
+
+    outside_alike = (raw < at("alike_lower")) | (raw > at("alike_upper"))
+    outside = (raw < at("lower")) | (raw > at("upper"))
+
+    ax = style.axes(ax, grid="y")
+    style.number_of(ax, grid, size)
+    band = ax.fill_between(
+        grid, limits["alike_lower"], limits["alike_upper"], color=style.SKY, alpha=0.4, lw=0
+    )
+    band.set_label(f"if all were alike: {outside_alike.sum()} of {len(n)} outside")
+    dashed = {"color": style.BLACK, "linestyle": "--", "lw": 1.2, "zorder": 2}
+    (lines,) = ax.plot(grid, limits["lower"], **dashed)
+    ax.plot(grid, limits["upper"], **dashed)
+    lines.set_label(f"as they differ: {outside.sum()} of {len(n)} outside")
+    ax.axhline(limits["centre"].iloc[0], color=style.BLUE, lw=1, zorder=1)
+    area = marks.point_area(len(n))
+    look = {"linewidths": 0.4, "edgecolors": "white", "zorder": 3}
+    ax.scatter(n[~outside], raw[~outside], s=area, c=style.BLUE, **look)
+    ax.scatter(
+        n[outside],
+        raw[outside],
+        s=1.4 * area,
+        c=style.VERMILLION,
+        marker="D",
+        **(look | {"zorder": 4}),
+    )
+    style.quantity(ax.yaxis, "Raw mean", inputs.unit_of(limits, unit))
+    title = f"Raw means of {style.count(len(n), name)}, with {style.interval(limits, 'limits')}"
+    style.title(ax, title)
+    style.legend(ax, [band, lines], title="Where raw means would lie", below=True)
+    furthest = np.argsort(-np.abs(raw - at("centre")) / (at("upper") - at("lower")), kind="stable")
+    named = [i for i in furthest if outside[i] or len(n) <= style.MANY]
+    style.label_points(ax, n[named], raw[named], [labels[i] for i in named])
+    return ax

@@ -1,0 +1,116 @@
+"""What pictures take: numbers and labels read from a table, and refused if they are not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from hbm.groups import group, require_columns, require_numbers
+
+INFINITE = (-np.inf, np.inf)
+
+
+def bounds(unit: str, bounds: tuple[float, float] | None) -> tuple[float, float]:
+    """Return the ends of the values' range: (0, 1) for proportions, open for others."""
+    return bounds or ((0.0, 1.0) if unit == "%" else (-np.inf, np.inf))
+
+
+def finite(values: np.ndarray, name: str, low: float, high: float) -> np.ndarray:
+    """Return values as numbers, or refuse those that are not finite or out of bounds."""
+    values = np.asarray(values, dtype=float)
+    if values.size == 0:
+        raise ValueError(f"{name}: there is nothing to draw")
+    bad = values[~np.isfinite(values) | (values < low) | (values > high)]
+    if bad.size:
+        raise ValueError(
+            f"{name} must hold finite numbers from {low:g} to {high:g}; "
+            f"{bad.size} of {values.size} are not, for example {bad[0]:g}"
+        )
+    return values
+
+
+def numbers(table: pd.DataFrame, column: str, low=-np.inf, high=np.inf) -> np.ndarray:
+    """Return a column as numbers, or refuse it."""
+    require_columns(table, [column])
+    allowed = "finite numbers"
+    if (low, high) == (0, 1):
+        allowed = "proportions from 0 to 1 (divide percentages by 100)"
+    elif np.isfinite([low, high]).any():
+        allowed += f" from {low:g} to {high:g}"
+    return require_numbers(
+        table, column, allowed=allowed, ok=lambda x: np.isfinite(x) & (x >= low) & (x <= high)
+    )
+
+
+def by_label(values: Mapping[str, float], labels: Sequence[str], what: str) -> np.ndarray:
+    """Return the values in the order of the labels, both compared as text."""
+    if isinstance(values, pd.DataFrame):
+        raise TypeError(
+            f"{what!r} must map labels to numbers, for example table.set_index(...)['mean']"
+        )
+    text = {str(label): float(value) for label, value in values.items()}
+    missing = [label for label in labels if str(label) not in text]
+    if missing:
+        raise ValueError(f"{what!r} has no value for {some(missing)}; it has: {some(list(text))}")
+    return np.array([text[str(label)] for label in labels])
+
+
+def made_by(maker: str, table: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Raise unless a table has these columns, naming the function that makes such tables."""
+    if not isinstance(table, pd.DataFrame):
+        raise TypeError(f"expected the table that {maker} returns, got {type(table).__name__}")
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise ValueError(
+            f"the table has no column {missing[0]!r}; it must be the one that {maker} returns, and "
+            f"has: {', '.join(map(str, table.columns)) or 'none'}"
+        )
+
+
+def labels(table: pd.DataFrame) -> tuple[str, list[str]]:
+    """Return the name of the groups, which is that of the first column, and their labels."""
+    if not isinstance(table, pd.DataFrame):
+        raise TypeError(f"expected a pandas DataFrame, got {type(table).__name__}")
+    name = str(table.columns[0])
+    if name in ("mean", "sd", "lower", "upper"):
+        raise ValueError(f"the first column must hold the groups' labels; it is {name!r}")
+    names = [str(label) for label in group(table, name).labels]
+    if len(names) != len(table):
+        raise ValueError(f"column {name!r} has a label twice; one row a group is needed")
+    return name, names
+
+
+def estimated(estimates: pd.DataFrame) -> tuple[str, list[str]]:
+    """Return what `labels` does of a table that has estimates with intervals."""
+    require_columns(estimates, ["mean", "lower", "upper"])
+    name, names = labels(estimates)
+    for column in ("mean", "lower", "upper"):
+        numbers(estimates, column)
+    return name, names
+
+
+def size_column(table: pd.DataFrame) -> str:
+    """Return the name of the column of numbers of individuals, such as ``n_students``."""
+    # Of an upper level, which has the number of its groups as well, it is the last.
+    sizes = [str(column) for column in table.columns if str(column).startswith("n_")]
+    if not sizes:
+        raise ValueError(
+            "the table has no column of numbers of individuals, such as 'n_students'; it has: "
+            f"{', '.join(map(str, table.columns))}"
+        )
+    return sizes[-1]
+
+
+def unit_of(table: pd.DataFrame, unit: str | None) -> str:
+    """Return the unit given or, without one, what the table says."""
+    if unit is not None:
+        return unit
+    return "%" if table.attrs.get("proportions") else ""
+
+
+def some(labels: Sequence[str]) -> str:
+    """Name the first labels and count the others."""
+    shown = ", ".join(repr(str(label)) for label in labels[:5])
+    return shown + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")

@@ -1,0 +1,85 @@
+"""The README's code runs as written, and what it names and shows exists."""
+
+import re
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+import hbm
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PICTURES = sorted((ROOT / "examples" / "pictures").iterdir())
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.M | re.S)
+
+
+def test_quick_start_is_five_lines():
+    assert len(BLOCKS[0].splitlines()) == 5
+
+
+def test_every_name_exists():
+    for name in set(re.findall(r"\bhbm((?:\.[a-z_]\w*)+)\b(?!\.)", README)):
+        found = hbm
+        for part in name[1:].split("."):
+            assert hasattr(found, part), f"hbm{name}"
+            found = getattr(found, part)
+    for name in re.findall(r"`((?:scores|heights|exams)\.\w+)`", README):
+        module, function = name.split(".")
+        assert callable(getattr(getattr(hbm, module), function)), name
+
+
+def test_every_file_exists():
+    files = re.findall(r"`((?:examples|data|tests)/[\w./]+)`", README)
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+    assert len(files) >= 5
+    assert 3 <= len(pictures) <= 4
+    for file in (*files, *pictures):
+        assert (ROOT / file).exists(), file
+    assert {ROOT / file for file in pictures} == set(PICTURES)
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "examples/pictures").iterdir()), ids=lambda f: f.name
+)
+def test_pictures_are_small_and_as_wide_as_they_are_seen(file):
+    assert file.suffix == ".png"
+    assert file.stat().st_size < 150_000
+    assert plt.imread(file).shape[1] == 800
+
+
+def run(block, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    names = {}
+    exec(compile(block, "README.md", "exec"), names)
+    plt.close("all")
+    return names
+
+
+@pytest.mark.slow
+class TestCode:
+    def test_quick_start(self, tmp_path, monkeypatch, capsys):
+        run(BLOCKS[0], tmp_path, monkeypatch)
+        assert "The draws can be used." in capsys.readouterr().out
+        assert {file.name for file in tmp_path.iterdir()} == {"shrinkage.png", "shrinkage.svg"}
+
+    def test_a_table_of_your_own(self, tmp_path, monkeypatch, capsys):
+        table, *_ = hbm.simulate.exams([3] * 8, [6, 30, 80] * 8, random_seed=3)
+        table["school"] = table["school"].str.zfill(4)
+        columns = ["school", "authority", "n_students", "mean", "sd"]
+        table[columns].to_csv(tmp_path / "mine.csv", index=False)
+        run(BLOCKS[1], tmp_path, monkeypatch)
+        assert "The draws can be used." in capsys.readouterr().out
+        league = pd.read_excel(tmp_path / "league_table.xlsx", dtype={"school": str})
+        assert set(league["school"]) == set(table["school"])
+        shown = {
+            f"{name}.{end}" for name in ("shrinkage", "funnel", "ranks") for end in ("png", "svg")
+        }
+        assert {file.name for file in tmp_path.iterdir()} == shown | {
+            "mine.csv",
+            "league_table.xlsx",
+        }
+
+    def test_there_are_no_other_blocks(self):
+        assert len(BLOCKS) == 2
