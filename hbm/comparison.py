@@ -44,6 +44,7 @@ from scipy.special import betaln
 from scipy.stats import norm
 from threadpoolctl import threadpool_limits
 
+from hbm.groups import label_text, require_columns
 from hbm.hierarchy import Hierarchy, read_hierarchy
 from hbm.likelihoods import (
     beta_mean_logp,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
 
 __all__ = ["by_band", "compare", "evaluate", "loo"]
 
+_SCORES = ["log_score_mean", "log_score", "crps", "inside_50", "inside_89"]
 _FINITE_VARIANCE = 0.5  # the Pareto k up to which importance weights have a variance
 _BANDS = {"1–2": 1, "3–9": 3, "10–29": 10, "30+": 30}  # by the least number of individuals
 
@@ -361,6 +363,13 @@ def by_band(evaluation: pd.DataFrame) -> pd.DataFrame:
         predicted means, in the data's units; ``coverage_50`` and ``coverage_89``, the share of
         groups inside their intervals.
 
+    Raises
+    ------
+    TypeError
+        If `evaluation` is not a data frame.
+    ValueError
+        If it is empty, or lacks a column that :func:`evaluate` makes.
+
     Examples
     --------
     >>> import pandas as pd
@@ -386,6 +395,7 @@ def by_band(evaluation: pd.DataFrame) -> pd.DataFrame:
             "coverage_89": rows["inside_89"].mean(),
         }
 
+    require_columns(evaluation, ["band", "observed", "predicted", *_SCORES])
     bands = {band: evaluation[evaluation["band"] == band] for band in _BANDS}
     bands = {band: rows for band, rows in bands.items() if len(rows)} | {"all": evaluation}
     table = pd.DataFrame([summary(rows) for rows in bands.values()], index=list(bands))
@@ -558,7 +568,7 @@ def _without(table, hierarchy, unit, position) -> pd.DataFrame:
         keep = np.arange(len(table)) != position
     else:
         label = hierarchy.labels[unit][position]
-        keep = table[unit].astype(object).map(str).str.strip() != label
+        keep = label_text(table, unit) != label
     if not keep.any():
         raise ValueError(f"nothing is left of the table without this {unit}: it is the only one")
     return table[keep].reset_index(drop=True)

@@ -24,10 +24,10 @@ v = μ(1−μ)/(ν+1), the variance of one student.
   of 0.5 to 0.8). In the same way p joins two ends known from the fourth moments of Gamma variables,
   through the value that gives E[s⁴] = v²(1 + 2/(n−1) + κ/n), with κ the excess kurtosis.
 
-* **Far from the data**, where μ is more than 1 + 4/√n logits from ȳ, or log ν more than
-  1 + 4/√n + 20/(n−1) below log(ȳ(1−ȳ)/s² − 1), or ν below 1, moments no longer tell. The density
-  goes on as that of students does: as μ, 1 − μ or ν tends to 0, a Beta's density at a score inside
-  (0, 1) falls in proportion, so that n students make it fall with the power n.
+* **Far from the data**, where ν is below ½ or logit μ more than 1 + 4/√n beyond both 0 and logit ȳ,
+  moments no longer tell. The density goes on as that of students does: as μ, 1 − μ or ν tends to 0,
+  a Beta's density at a score inside (0, 1) falls in proportion, that of n students with the power
+  n.
 
 Normal students (ν → ∞) then have the χ² law, Gamma students (μ → 0 or 1) an E[s²|ȳ] in proportion
 to ȳ². No constant is fitted; :func:`beta_summary_logp` has the coverage measured with simulated
@@ -82,6 +82,7 @@ _NUMPY = SimpleNamespace(
 _MU = 1e-9, 1 - 1e-9
 _NU = 1e-4, 1e7
 _E = 1e-12, 0.99
+_LEAST_NU = 0.5  # below which nearly all students are 0 or 1, and two moments say little of them
 _BEND = 0.1  # in logits, and in log nu: how sharply a density turns where the known ground ends
 
 
@@ -175,23 +176,21 @@ def _spread_shapes(xp: Any, mean: Any, n: Any, mu: Any, nu: Any) -> tuple[Any, A
     return p, p * (1 / e(mean) - 1)
 
 
-def _on_known_ground(xp: Any, mean: Any, sd: Any, n: Any, mu: Any, nu: Any) -> tuple[Any, Any, Any]:
+def _on_known_ground(xp: Any, mean: Any, n: Any, mu: Any, nu: Any) -> tuple[Any, Any, Any]:
     """Return μ and ν no farther than the moments tell of the density, and how far beyond they were.
 
     Far from what was published, or where nearly all students are 0 or 1, two moments say nothing of
     the density there, and its form would have maxima of its own, where a chain stays for good.
     """
-    centre, reach = xp.log(mean / (1 - mean)), 1 + 4 / xp.sqrt(n)
-    own_nu = xp.maximum(mean * (1 - mean) / sd**2 - 1, 1.0)
-    least_log_nu = xp.maximum(xp.log(own_nu) - reach - 20 / (n - 1), 0.0)
 
     def above(x: Any) -> Any:  # the larger of x and 0, but smooth: quadratures want no kink
         return xp.softplus(x / _BEND) * _BEND
 
-    off = xp.log(mu / (1 - mu)) - centre
-    too_high, too_low = above(off - reach), above(-off - reach)
-    too_small = above(least_log_nu - xp.log(nu))
-    near_mu = 1 / (1 + xp.exp(too_high - too_low - off - centre))
+    eta, centre, reach = xp.log(mu / (1 - mu)), xp.log(mean / (1 - mean)), 1 + 4 / xp.sqrt(n)
+    too_high = above(eta - xp.maximum(centre, 0.0) - reach)
+    too_low = above(-eta - xp.maximum(-centre, 0.0) - reach)
+    too_small = above(np.log(_LEAST_NU) - xp.log(nu))
+    near_mu = 1 / (1 + xp.exp(too_high - too_low - eta))
     return near_mu, nu * xp.exp(too_small), too_high + too_low + too_small
 
 
@@ -305,7 +304,7 @@ def beta_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, nu: Any) -> Any:
     reached = possible & (sd > 0) & (sd**2 < most)
     s = xp.where(spread & reached, sd, xp.sqrt(most / 2))
     # One student's density needs no moments.
-    near_mu, near_nu, beyond = _on_known_ground(xp, y, s, students, mu, nu)
+    near_mu, near_nu, beyond = _on_known_ground(xp, y, students, mu, nu)
     mu, nu = xp.where(spread, near_mu, mu), xp.where(spread, near_nu, nu)
     p, q = _spread_shapes(xp, y, students, mu, nu)
     log_sd = _log_beta(xp, s**2 / most, p, q) + xp.log(2 * s / most)

@@ -11,7 +11,8 @@ from scipy.special import expit
 from scipy.stats import beta, norm
 
 import hbm
-from hbm.comparison import by_band, compare, evaluate, loo
+from hbm.comparison import _without, by_band, compare, evaluate, loo
+from hbm.hierarchy import read_hierarchy
 from hbm.likelihoods import beta_mean_logp, beta_summary_logp, normal_summary_logp
 
 N_DRAWS = 400
@@ -367,3 +368,18 @@ def test_a_moved_school_is_refused():
     following.loc[0, "authority"] = "2"
     with pytest.raises(ValueError, match="'1' is under '2' and was under '1'"):
         evaluate(*exams_fit(ORDINARY), following)
+
+
+def test_bands_need_the_table_of_evaluate():
+    with pytest.raises(ValueError, match="no column 'log_score_mean'"):
+        by_band(pd.DataFrame({"band": ["3–9"], "observed": [0.5], "predicted": [0.6]}))
+    with pytest.raises(TypeError, match="DataFrame"):
+        by_band({"band": ["3–9"]})
+
+
+def test_a_unit_with_a_number_for_a_label_is_left_out_of_the_refit():
+    table = hbm.simulate.exams([2, 1], [5, 8, 40], random_seed=1)[0]
+    table["school"] = [7.0, 8.0, 9.0]
+    hierarchy = read_hierarchy(*exams_fit(table))
+    assert hierarchy.labels["school"].tolist() == ["7", "8", "9"]
+    assert _without(table, hierarchy, "school", 1)["school"].tolist() == [7.0, 9.0]
