@@ -314,7 +314,6 @@ def main(argv=None):
     parser.add_argument("--year", type=int, default=2016, help="year")
     parser.add_argument("--min-students", type=int, default=30, help="fewest students of a school")
     parser.add_argument("--compare", action="store_true", help="compare models, which takes longer")
-    parser.set_defaults(seed=2)
     options = parser.parse_args(argv)
     every, kept = look_at_the_data(options)
     model = hbm.exams.nested(every)

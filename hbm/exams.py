@@ -16,6 +16,32 @@ in
 
 Marks are proportions. eta, the effects and the taus are in logits: at a mean of 0.65 a step of
 0.1 logits is 2.3 points of a hundred.
+
+Simulation-based calibration, 300 data sets of 20 schools each, parameters from the prior and
+students one by one: ranks of all parameters are uniform, and intervals cover, in per cent, by
+number of students and raw mean (±: standard error of the 89 % intervals of mu_school),
+
+===================  =======  ====  ====  ===  ====  ====
+`partial_pooling`    schools  mu_school        nu_school
+                              50 %  89 %  ±    50 %  89 %
+===================  =======  ====  ====  ===  ====  ====
+3–9                  2400     50.2  87.8  0.8  49.1  88.1
+10–29                1800     49.2  88.7  0.8  50.0  88.2
+30+                  1800     48.0  88.4  0.8  52.2  89.6
+3–9, mean below 0.2  69       39.1  89.9  3.8  50.7  87.0
+3–9, mean above 0.8  702      48.9  85.3  1.8  46.9  87.3
+===================  =======  ====  ====  ===  ====  ====
+
+===================  =======  ====  ====  ===  ====  ====
+`nested`             schools  mu_school        nu_school
+                              50 %  89 %  ±    50 %  89 %
+===================  =======  ====  ====  ===  ====  ====
+3–9                  2400     50.5  88.0  0.7  51.3  89.3
+10–29                1800     48.6  89.2  0.7  48.7  88.4
+30+                  1800     49.1  88.8  0.7  49.6  88.3
+3–9, mean below 0.2  159      50.3  83.0  3.6  54.7  86.2
+3–9, mean above 0.8  613      52.4  88.1  1.3  50.7  90.5
+===================  =======  ====  ====  ===  ====  ====
 """
 
 from typing import Literal, get_args
