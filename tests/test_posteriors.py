@@ -2,6 +2,7 @@
 
 import arviz_stats as azs
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytest
 from models import MODELS, build, table_for
@@ -109,3 +110,12 @@ def test_the_real_table_is_sampled_well_by_default(diploma):
     assert diagnosis.ok, str(diagnosis)
     checks = diagnosis.checks.set_index("check")["value"]
     assert checks["bulk ESS"] >= 2500
+
+
+@pytest.mark.slow
+def test_two_groups_are_enough():
+    """With two, the spread between groups is told by its prior, and must still be sampled."""
+    table = pd.DataFrame({"school": ["a", "b"], "authority": ["x", "y"]})
+    table = table.assign(n_students=[6, 40], mean=[0.5, 0.7], sd=[0.2, 0.18])
+    fit = hbm.sample(hbm.exams.nested(table), random_seed=1, progressbar=False)
+    assert hbm.diagnose(fit).ok, str(hbm.diagnose(fit))
