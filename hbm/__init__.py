@@ -11,6 +11,7 @@ from hbm.data import exam_table, load_dataset, load_truth, read_diploma
 from hbm.diagnostics import ConvergenceWarning, Diagnosis, diagnose
 from hbm.export import save_table
 from hbm.funnel import funnel_limits
+from hbm.many import Fits, sample_each
 from hbm.parameterisation import informed
 from hbm.plots import (
     plot_agreement,
@@ -45,6 +46,7 @@ from hbm.storage import load, save
 __all__ = [
     "ConvergenceWarning",
     "Diagnosis",
+    "Fits",
     "LooPit",
     "PredictiveCheck",
     "article",
@@ -90,6 +92,7 @@ __all__ = [
     "ranks",
     "read_diploma",
     "sample",
+    "sample_each",
     "sample_posterior_predictive",
     "sample_prior_predictive",
     "save",

@@ -1,0 +1,214 @@
+"""Many fits: one model for each of many tables, several at a time.
+
+One fit after the other leaves most of a machine idle while models are compiled. :func:`sample_each`
+hands each table to a process of its own, or to any executor that is given, keeps what succeeds and
+says what failed.
+"""
+
+import os
+import warnings
+from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+import xarray as xr
+
+from hbm.diagnostics import ConvergenceWarning
+from hbm.sampling import sample
+
+__all__ = ["Fits", "sample_each"]
+
+
+@dataclass(frozen=True, repr=False)
+class Fits:
+    """What :func:`sample_each` returns.
+
+    Attributes
+    ----------
+    fits : dict of key to (pymc.Model, xarray.DataTree)
+        The models with their fits, in the order of the tables: pairs as :func:`hbm.compare` takes
+        them.
+    errors : dict of key to Exception
+        What went wrong with the tables that have no fit.
+    warnings : dict of key to str
+        What :func:`hbm.diagnose` said of the fits whose draws should not be used as they are.
+    """
+
+    fits: dict[Hashable, tuple[pm.Model, xr.DataTree]]
+    errors: dict[Hashable, Exception]
+    warnings: dict[Hashable, str]
+
+    def __str__(self) -> str:
+        """Say in a few lines how many there are, and what is wrong with which."""
+        n = len(self.fits) + len(self.errors)
+        lines = [f"{len(self.fits)} of {n} fits were made, {len(self.warnings)} with a warning."]
+        lines += [f"  FAIL  {key!r}: {error}" for key, error in self.errors.items()]
+        lines += [f"  warn  {key!r}: {_failed(text)}" for key, text in self.warnings.items()]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def sample_each(
+    function: Callable[[pd.DataFrame], pm.Model],
+    tables: Mapping[Hashable, pd.DataFrame],
+    *,
+    draws: int = 1000,
+    tune: int | None = None,
+    chains: int = 4,
+    target_accept: float | None = None,
+    random_seed: int | None = None,
+    executor: Executor | None = None,
+    progressbar: bool = True,
+) -> Fits:
+    """Fit a model to each of many tables, several at a time.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a table and returns the model, for example ``hbm.exams.nested``; with options,
+        ``functools.partial(hbm.exams.nested, priors=...)``. Other processes must be able to import
+        it: a function of a module, not a lambda.
+    tables : mapping of key to pandas.DataFrame
+        The tables, by what they are called, for example ``("Mathematics 30-1", 2016)``.
+    draws : int, default 1000
+        Draws kept of each chain.
+    tune : int, optional
+        Draws used up for tuning, as for :func:`hbm.sample`.
+    chains : int, default 4
+        Chains of each fit, run one after the other.
+    target_accept : float, optional
+        Mean acceptance aimed at while tuning, as for :func:`hbm.sample`.
+    random_seed : int, optional
+        The same seed gives the same fits, as far as it does in :func:`hbm.sample`, whatever the
+        executor and the order they end in.
+    executor : concurrent.futures.Executor, optional
+        Where to fit; it is not shut down. By default as many new processes as the machine has
+        cores. A script that uses the default must do so under ``if __name__ == "__main__":``.
+    progressbar : bool, default True
+        Whether to show how many fits are done.
+
+    Returns
+    -------
+    Fits
+        ``fits``, ``errors`` and ``warnings``, by the tables' keys. A table that is wrong, or a
+        process that is killed, costs its own fit only. Ctrl-C ends what has not begun and returns
+        what is done.
+
+    Raises
+    ------
+    TypeError
+        If `tables` is not a mapping, or `function` cannot be called.
+    ValueError
+        If there are no tables.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Once, if some fits should not be used as they are.
+
+    Examples
+    --------
+    >>> import hbm
+    >>> results = hbm.load_dataset("diploma")
+    >>> tables = {
+    ...     year: hbm.exam_table(results, course="Mathematics 30-1", year=year)
+    ...     for year in (2015, 2016)
+    ... }
+    >>> each = hbm.sample_each(hbm.exams.nested, tables, random_seed=1)  # doctest: +SKIP
+    >>> model, fit = each.fits[2016]  # doctest: +SKIP
+    """
+    if not isinstance(tables, Mapping):
+        raise TypeError(f"tables must map keys to tables, got {type(tables).__name__}")
+    if not callable(function):
+        raise TypeError(f"function must return a model, got {type(function).__name__}")
+    if not tables:
+        raise ValueError("there are no tables to fit")
+    seeds = np.random.SeedSequence(random_seed).generate_state(len(tables)).tolist()
+    settings = {"draws": draws, "tune": tune, "chains": chains, "target_accept": target_accept}
+    models, errors = {}, {}
+    for key, table in tables.items():
+        try:
+            models[key] = function(table)
+        except Exception as error:
+            errors[key] = error
+    tasks = {
+        key: (function, tables[key], settings | {"random_seed": seed})
+        for key, seed in zip(tables, seeds, strict=True)
+        if key in models
+    }
+    done, failed = _run(tasks, executor, progressbar)
+    errors |= failed
+    poor = {key: done[key][1] for key in tables if key in done and done[key][1]}
+    if poor:
+        warnings.warn(
+            f"{len(poor)} of {len(tables)} fits should not be used as they are: "
+            + "; ".join(f"{key!r}: {_failed(text)}" for key, text in poor.items()),
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return Fits(
+        fits={key: (models[key], done[key][0]) for key in tables if key in done},
+        errors={key: errors[key] for key in tables if key in errors},
+        warnings=poor,
+    )
+
+
+def _run(
+    tasks: dict[Hashable, tuple[Any, ...]], executor: Executor | None, progressbar: bool
+) -> tuple[dict[Hashable, tuple[xr.DataTree, str]], dict[Hashable, Exception]]:
+    """Run the tasks and return results and errors, by key."""
+    from rich.progress import Progress
+
+    if not tasks:
+        return {}, {}
+    own = executor is None
+    if own:
+        workers = min(os.cpu_count() or 1, len(tasks))
+        # A forked process would inherit threads that do not live on in it.
+        executor = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    done: dict[Hashable, tuple[xr.DataTree, str]] = {}
+    errors: dict[Hashable, Exception] = {}
+    futures: dict[Any, Hashable] = {}
+    try:
+        futures = {executor.submit(_fit, *task): key for key, task in tasks.items()}
+        with Progress(disable=not progressbar) as progress:
+            bar = progress.add_task("Fits", total=len(futures))
+            for future in as_completed(futures):
+                key = futures[future]
+                try:
+                    done[key] = future.result()
+                except Exception as error:
+                    errors[key] = error
+                progress.advance(bar)
+    except KeyboardInterrupt:
+        for future in futures:
+            future.cancel()
+        for key in tasks.keys() - done.keys() - errors.keys():
+            errors[key] = RuntimeError("interrupted before it was done")
+    finally:
+        if own:
+            executor.shutdown(wait=False, cancel_futures=True)
+    return done, errors
+
+
+def _fit(
+    function: Callable[[pd.DataFrame], pm.Model], table: pd.DataFrame, settings: dict[str, Any]
+) -> tuple[xr.DataTree, str]:
+    """Fit one table, in whatever process this is; return what was warned of as text."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        fit = sample(function(table), cores=1, progressbar=False, **settings)
+    texts = [str(w.message) for w in caught if issubclass(w.category, ConvergenceWarning)]
+    return fit, "\n".join(texts)
+
+
+def _failed(diagnosis: str) -> str:
+    """Return the names of the checks that a diagnosis found wanting."""
+    lines = [line.split("FAIL", 1)[1] for line in diagnosis.splitlines() if "FAIL" in line]
+    return ", ".join(line.split("  (")[0].strip().replace("  ", " ") for line in lines)
