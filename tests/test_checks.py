@@ -624,6 +624,7 @@ def diploma_2016():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::hbm.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:.*Pareto k above")
 def test_nested_exams_pass_on_the_bundled_workbook_but_for_what_was_planted(diploma_2016):
     model = hbm.exams.nested(diploma_2016)
     fit = hbm.sample(model, random_seed=1, progressbar=False)

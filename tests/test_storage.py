@@ -228,6 +228,7 @@ def test_labels_of_any_script_come_back(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::hbm.ConvergenceWarning")
 def test_a_fit_goes_on_in_another_process(tmp_path):
     table = table_for("exams")
     model = hbm.exams.nested(table)
