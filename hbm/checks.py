@@ -22,7 +22,7 @@ from scipy.stats import norm
 
 from hbm.comparison import loo
 from hbm.hierarchy import Hierarchy, read_hierarchy
-from hbm.sampling import check_fit, without_notes
+from hbm.sampling import check_fit, check_model, without_notes
 from hbm.tables import read_individuals, read_summaries
 
 __all__ = ["LooPit", "PredictiveCheck", "check_predictive", "loo_pit"]
@@ -323,8 +323,7 @@ class _Data(NamedTuple):
 
 def _recognise(model) -> tuple[tuple[str, str], str]:
     """Return the names of the groups' mean and spread, and that of the observed variable."""
-    if not isinstance(model, pm.Model):
-        raise TypeError(f"model must be a pymc.Model, got {type(model).__name__}")
+    check_model(model)
     parameters = [pair for pair in _PARAMETERS if set(pair) <= set(model.named_vars)]
     observed = ", ".join(rv.name for rv in model.observed_RVs)
     if not parameters or observed not in _OBSERVED:

@@ -210,8 +210,6 @@ def read_hierarchy(model: pm.Model, fit: xr.DataTree) -> Hierarchy:
     >>> hierarchy.units, hierarchy.parent_effect.shape
     (['school', 'authority'], (10, 2))
     """
-    if not isinstance(model, pm.Model):
-        raise TypeError(f"model must be a pymc.Model, got {type(model).__name__}")
     check_fit(model, fit)
     for name in ("observed_data", "constant_data"):
         if name not in fit.children:

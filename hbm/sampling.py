@@ -99,7 +99,7 @@ def sample(
     """
     if nuts_sampler not in ("nutpie", "pymc"):
         raise ValueError(f"nuts_sampler must be 'nutpie' or 'pymc', got {nuts_sampler!r}")
-    _check_model(model)
+    check_model(model)
     _check_whole_number("draws", draws, _LEAST_DRAWS)
     _check_whole_number("chains", chains, 1)
     _check_whole_number("tune", tune, 0)
@@ -215,7 +215,7 @@ def sample_prior_predictive(
         ...
     ValueError: the model has no prior predictive: the prior of nu_school is flat, which is ...
     """
-    _check_model(model)
+    check_model(model)
     _check_whole_number("draws", draws, 1)
     flat = [rv.name for rv in model.free_RVs if isinstance(rv.owner.op, FlatRV | HalfFlatRV)]
     if flat:
@@ -277,7 +277,8 @@ def sample_posterior_predictive(
     return fit.assign(posterior_predictive=predictive["posterior_predictive"])
 
 
-def _check_model(model: pm.Model) -> None:
+def check_model(model: pm.Model) -> None:
+    """Raise unless `model` is a PyMC model."""
     if not isinstance(model, pm.Model):
         raise TypeError(f"model must be a pymc.Model, got {type(model).__name__}")
 
@@ -307,7 +308,7 @@ def without_notes() -> Iterator[None]:
 
 def check_fit(model: pm.Model, fit: xr.DataTree) -> None:
     """Raise unless `fit` holds draws of every free variable of `model`, for the same groups."""
-    _check_model(model)
+    check_model(model)
     if not isinstance(fit, xr.DataTree) or "posterior" not in fit.children:
         raise ValueError("the fit has no group 'posterior'; pass the result of hbm.sample")
     posterior = fit["posterior"].to_dataset()

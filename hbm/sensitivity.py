@@ -93,8 +93,7 @@ def prior_sensitivity(model: pm.Model, fit: xr.DataTree) -> pd.DataFrame:
             "of its own, and nothing is learnt of their population. Ask it of a model with pooling"
         )
     posterior = fit["posterior"].to_dataset()[top].transpose("chain", "draw")
-    # Their priors have fixed parameters only. (pymc.stats.compute_log_prior refuses models whose
-    # variables have starting values.)
+    # Their priors have fixed parameters only.
     log_prior = posterior.map(
         lambda draws: draws.copy(data=pm.logp(model[draws.name], draws.to_numpy()).eval())
     )

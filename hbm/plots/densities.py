@@ -134,10 +134,7 @@ def plot_density(
     name = str(name or getattr(draws, "name", None) or "value")
     values = inputs.finite(np.ravel(draws), name, low, high)
     ax = style.axes(ax, grid="both")
-    grid, density = marks.draw_density(ax, values, low, high, color=style.BLUE, lw=2)
-    lower, upper = np.quantile(values, [0.025, 0.975])
-    inside = (grid >= lower) & (grid <= upper)
-    ax.fill_between(grid[inside], density[inside], color=style.BLUE, alpha=0.2, lw=0)
+    marks.draw_shaded_density(ax, values, low, high, color=style.BLUE)
     title = f"{name}: {values.size:,} draws; shaded: 95 %"
     if truth is not None:
         ax.axvline(truth, color=style.BLACK, linestyle="--", lw=1.5)
@@ -312,11 +309,8 @@ def plot_spreads(
         values = inputs.finite(np.ravel(posterior[name]), name, 0, np.inf)
         colour = style.COLOURS[i]
         label = f"between {style.plural(name[4:])}"
-        grid, density = marks.draw_density(ax, values, 0, np.inf, color=colour, lw=2, label=label)
+        grid = marks.draw_shaded_density(ax, values, 0, np.inf, color=colour, label=label)
         handles.append(ax.lines[-1])
-        lower, upper = np.quantile(values, [0.025, 0.975])
-        inside = (grid >= lower) & (grid <= upper)
-        ax.fill_between(grid[inside], density[inside], color=colour, alpha=0.2, lw=0)
         right = max(right, grid[-1])
         if prior is not None:
             values = inputs.finite(np.ravel(prior["prior"][name]), name, 0, np.inf)

@@ -47,6 +47,17 @@ def draw_density(ax: Axes, values: np.ndarray, low: float, high: float, **look):
     return grid, density
 
 
+def draw_shaded_density(
+    ax: Axes, values: np.ndarray, low: float, high: float, *, color, label=None
+):
+    """Draw a density with its central 95 % shaded; return the grid it is drawn on."""
+    grid, density = draw_density(ax, values, low, high, color=color, lw=2, label=label)
+    lower, upper = np.quantile(values, [0.025, 0.975])
+    inside = (grid >= lower) & (grid <= upper)
+    ax.fill_between(grid[inside], density[inside], color=color, alpha=0.2, lw=0)
+    return grid
+
+
 def draw_intervals(ax: Axes, x: np.ndarray, estimates: pd.DataFrame):
     """Draw means and intervals; return what stands for them in a legend."""
     n = len(x)
