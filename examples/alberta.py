@@ -133,13 +133,9 @@ def check(options, model, fit):
 
 # %%
 def compare(options, model, fit, every):
-    rival = hbm.exams.partial_pooling(every)
-    rival_fit = hbm.sample(rival, **common.sampling(options))
-    print(common.verdict("Rival", rival_fit, common.summary(rival_fit, ["mu", "tau_school", "nu"])))
-    table = hbm.compare({"nested": (model, fit), "partial pooling": (rival, rival_fit)})
-    columns = ["elpd_diff", "dse", "weight"]
-    common.say(options, "Predicting a school not seen:", table[columns].to_string(), "")
-    common.save(hbm.plot_comparison(table), options, "comparison")
+    rival = {"partial pooling": hbm.exams.partial_pooling(every)}
+    models = {"nested": (model, fit)} | common.fits(options, rival, ["mu", "tau_school", "nu"])
+    common.show_comparison(options, models, unit="school")
 
 
 # %% [markdown]

@@ -73,6 +73,23 @@ def verdict(name: str, fit, table) -> str:
     )
 
 
+def fits(options: argparse.Namespace, models: dict, variables: list[str]) -> dict:
+    """Fit models, say how it went, and return them with their fits as `hbm.compare` takes them."""
+    pairs = {}
+    for name, model in models.items():
+        pairs[name] = model, hbm.sample(model, **sampling(options))
+        print(verdict(name, pairs[name][1], summary(pairs[name][1], variables)))
+    return pairs
+
+
+def show_comparison(options: argparse.Namespace, models: dict, unit: str) -> None:
+    """Compare models by how they predict a unit left out: as a table and as a picture."""
+    table = hbm.compare(models, unit=unit)
+    columns = ["elpd_diff", "dse", "weight"]
+    say(options, f"Predicting one more {unit}:", table[columns].to_string(), "")
+    save(hbm.plot_comparison(table), options, "comparison")
+
+
 def save(ax, options: argparse.Namespace, name: str, title: str | None = None) -> None:
     """Save a picture in the folder of the options, under a title of its own if it has one."""
     if title is not None:

@@ -50,7 +50,7 @@ def look_at_the_prior(options, model, name="prior_predictive"):
     low, high = np.quantile(simulated, [0.025, 0.975])
     common.say(options, f"Under the prior, 95 % of people are {low:.0f} to {high:.0f} cm tall.", "")
     ax = hbm.plot_predictive(simulated, name="height", unit="cm")
-    common.save(ax, options, name, "100 simulated sets of 80 people: the prior")
+    common.save(ax, options, name, "100 sets of 80 people from the prior; line: mean of all")
     return prior
 
 
@@ -103,19 +103,12 @@ def check(options, model, fit, people, raw_mean):
 
 # %%
 def compare(options, model, fit, people):
-    models = {"partial pooling": (model, fit)}
-    for name, make in (
-        ("no pooling", hbm.heights.no_pooling),
-        ("complete pooling", hbm.heights.complete_pooling),
-    ):
-        rival = make(people)
-        rival_fit = hbm.sample(rival, **common.sampling(options))
-        print(common.verdict(name, rival_fit, common.summary(rival_fit, ["mu_country", "sigma"])))
-        models[name] = rival, rival_fit
-    table = hbm.compare(models, unit="person")
-    columns = ["elpd_diff", "dse", "weight"]
-    common.say(options, "Predicting one more person:", table[columns].to_string(), "")
-    common.save(hbm.plot_comparison(table), options, "comparison")
+    rivals = {
+        "no pooling": hbm.heights.no_pooling(people),
+        "complete pooling": hbm.heights.complete_pooling(people),
+    }
+    models = {"partial pooling": (model, fit)} | common.fits(options, rivals, ["mu_country"])
+    common.show_comparison(options, models, unit="person")
 
 
 # %% [markdown]

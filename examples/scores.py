@@ -55,7 +55,7 @@ def one_school(options):
     ax = hbm.plot_density(prior["nu"], bounds=(0, np.inf))
     common.save(ax, options, "prior_nu", "nu under the prior; shaded: 95 %")
     ax = hbm.plot_predictive(prior["s_sim"], name="score", unit="%")
-    common.save(ax, options, "prior_classes", "100 classes of 100 students under the prior")
+    common.save(ax, options, "prior_classes", "100 classes under the prior; line: mean of all")
 
     fit = hbm.sample(hbm.article.single_school(students), **common.sampling(options))
     table = common.summary(fit, ["mu", "nu"])
@@ -116,7 +116,9 @@ def five_schools(options):
     model = hbm.article.scores_partial_pooling(students)
     prior = hbm.sample_prior_predictive(model, draws=options.draws, random_seed=options.seed)
     ax = hbm.plot_predictive(prior["prior_predictive/score"], unit="%")
-    common.save(ax, options, "prior_predictive", "100 sets of five schools under the prior")
+    common.save(
+        ax, options, "prior_predictive", "100 sets of five schools under the prior; line: mean"
+    )
     fit = hbm.sample(model, **common.sampling(options), target_accept=0.95)
     variables = ["mu_school", "nu_school", "alpha_bar", "beta_bar", "nu_bar", "sigma_nu"]
     table = common.summary(fit, variables)
@@ -226,7 +228,9 @@ def recommended(options):
     model = hbm.scores.nested(students)
     prior = hbm.sample_prior_predictive(model, draws=options.draws, random_seed=options.seed)
     ax = hbm.plot_predictive(prior["prior_predictive/score"], unit="%")
-    common.save(ax, options, "recommended_prior", "100 simulated sets of students: the prior")
+    common.save(
+        ax, options, "recommended_prior", "100 sets of students from the prior; line: mean of all"
+    )
     fit = hbm.sample(model, **common.sampling(options))
     table = common.summary(fit, ["mu", "tau_district", "tau_school", "mu_district", "mu_school"])
     print(common.verdict("recommended", fit, table))
@@ -249,19 +253,12 @@ def check_and_compare(options, students, model, fit):
     found = hbm.check_predictive(model, fit, **settings)
     common.say(options, found, "")
     common.save(hbm.plot_check(found), options, "check")
-    models = {"nested": (model, fit)}
-    for name, make in (
-        ("one population", hbm.scores.partial_pooling),
-        ("schools alone", hbm.scores.no_pooling),
-    ):
-        rival = make(students)
-        rival_fit = hbm.sample(rival, **common.sampling(options))
-        print(common.verdict(name, rival_fit, common.summary(rival_fit, ["mu_school"])))
-        models[name] = rival, rival_fit
-    table = hbm.compare(models, unit="student")
-    columns = ["elpd_diff", "dse", "weight"]
-    common.say(options, "Predicting one more student:", table[columns].to_string(), "")
-    common.save(hbm.plot_comparison(table), options, "comparison")
+    rivals = {
+        "one population": hbm.scores.partial_pooling(students),
+        "schools alone": hbm.scores.no_pooling(students),
+    }
+    models = {"nested": (model, fit)} | common.fits(options, rivals, ["mu_school"])
+    common.show_comparison(options, models, unit="student")
 
 
 # %% [markdown]

@@ -566,7 +566,7 @@ def _statistics(data: _Data) -> list[_Statistic]:
         add("highest_mean", f"highest {group} mean", level, lambda s: s.mean.max(axis=1))
         add(
             "mean_minus_median",
-            f"skew of {group} means",
+            f"mean less median of {group} means",
             distance,
             lambda s: s.mean.mean(axis=1) - np.median(s.mean, axis=1),
         )

@@ -204,7 +204,7 @@ def beta_mean_logp(mean: Any, n: Any, mu: Any, nu: Any) -> Any:
     mean : array_like or TensorVariable
         Published mean, a proportion.
     n : array_like or TensorVariable
-        Number of students, 1 or more.
+        Number of students. No students, 0, say nothing: their log density is 0.
     mu, nu : array_like or TensorVariable
         The students' Beta(μν, (1−μ)ν).
 
@@ -222,9 +222,9 @@ def beta_mean_logp(mean: Any, n: Any, mu: Any, nu: Any) -> Any:
     xp = _ops(mean, n, mu, nu)
     mu, nu = xp.clip(mu, *_MU), xp.clip(nu, *_NU)
     possible = (mean > 0) & (mean < 1)
-    size = n * (nu + 1) - 1
+    size = xp.where(n > 0, n, 1.0) * (nu + 1) - 1
     log_density = _log_beta(xp, xp.where(possible, mean, 0.5), mu * size, (1 - mu) * size)
-    return xp.where(possible, log_density, -np.inf)
+    return xp.where(n > 0, xp.where(possible, log_density, -np.inf), 0.0)
 
 
 def beta_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, nu: Any) -> Any:
@@ -240,14 +240,14 @@ def beta_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, nu: Any) -> Any:
         allows, has density 0.
     n : array_like or TensorVariable
         Number of students. Where it is 1 there is no spread: `sd` is ignored (NaN too) and the
-        density is that of the mean.
+        density is that of the mean. Where it is 0 there is no mean either: the log density is 0.
     mu, nu : array_like or TensorVariable
         The students' Beta(μν, (1−μ)ν).
 
     Returns
     -------
     ndarray or TensorVariable
-        Log density; −inf unless 0 < mean < 1 and, for n > 1, 0 < s² < n ȳ(1−ȳ)/(n−1).
+        Log density; for n > 0, −inf unless 0 < mean < 1 and, for n > 1, 0 < s² < n ȳ(1−ȳ)/(n−1).
 
     Notes
     -----
@@ -555,14 +555,22 @@ def beta_mean(
         observed = np.asarray(observed, dtype=float)
         _check_support(name, beta_mean_logp(observed, n, 0.5, 2.0), observed)
 
-    def logp(value: Any, mu: Any, nu: Any) -> Any:
+    def logp(value: Any, mu: Any, nu: Any, n: Any) -> Any:
         return beta_mean_logp(value, n, mu, nu)
 
-    def dist(mu: Any, nu: Any, size: Any) -> Any:
+    def dist(mu: Any, nu: Any, _: Any, size: Any) -> Any:
         return _summarised(_beta_students, mu, nu, n)[0]
 
     return pm.CustomDist(
-        name, mu, nu, logp=logp, dist=dist, signature="(),()->()", observed=observed, dims=dims
+        name,
+        mu,
+        nu,
+        n,
+        logp=logp,
+        dist=dist,
+        signature="(),(),()->()",
+        observed=observed,
+        dims=dims,
     )
 
 
@@ -587,18 +595,19 @@ def _summary(
         dims = (dims, "statistic") if isinstance(dims, str) else (*dims, "statistic")
         pm.modelcontext(None).add_coord("statistic", ["mean", "sd"])
 
-    def logp(value: Any, first: Any, second: Any) -> Any:
+    def logp(value: Any, first: Any, second: Any, n: Any) -> Any:
         return density(value[..., 0], value[..., 1], n, first, second)
 
-    def dist(first: Any, second: Any, size: Any) -> Any:
+    def dist(first: Any, second: Any, _: Any, size: Any) -> Any:
         return pt.stack(_summarised(draw, first, second, n), axis=-1)
 
     return pm.CustomDist(
         name,
         *parameters,
+        n,
         logp=logp,
         dist=dist,
-        signature="(),()->(2)",
+        signature="(),(),()->(2)",
         observed=observed,
         dims=dims,
     )

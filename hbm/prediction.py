@@ -21,7 +21,7 @@ from scipy.special import expit
 
 from hbm.groups import group, nest, require_columns
 from hbm.hierarchy import Hierarchy, read_hierarchy
-from hbm.tables import read_sizes
+from hbm.tables import check_one_row_each, read_sizes
 
 __all__ = ["predict"]
 
@@ -128,12 +128,7 @@ def _read(table: pd.DataFrame, hierarchy: Hierarchy) -> _Rows:
     by, parent_column = hierarchy.group, hierarchy.parent
     require_columns(table, [by, size] if parent_column is None else [by, size, parent_column])
     groups = group(table, by)
-    if len(groups.labels) < len(table):
-        twice = groups.labels[np.bincount(groups.index) > 1]
-        raise ValueError(
-            f"each {by} must have one row; {', '.join(map(repr, twice[:5]))} "
-            f"{'has' if len(twice) == 1 else 'have'} more"
-        )
+    check_one_row_each(groups, by)
     names = pd.Series([repr(label) for label in groups.labels])
     n = read_sizes(table, size, names).astype(int)
     position = _positions(hierarchy, by, groups.labels)

@@ -51,7 +51,8 @@ def ranks(
             Interval that holds this group's rank with probability `prob` or more.
         ``joint_lower``, ``joint_upper``
             Intervals that hold the ranks of all groups at the same time with probability `prob`:
-            the ones to use if the table is read as a whole or for its ends.
+            the ones to use if the table is read as a whole or for its ends. Never shorter than
+            the group's own.
         ``p_top``, ``p_bottom``
             Probability to be among the `k` highest, and among the `k` lowest.
         ``p_above_average``
@@ -147,7 +148,10 @@ def ranks(
     worst = _worst_inversion(values, centre, spread)
     # A hair more than the quantile, so that rounding does not order the pair that made it.
     c = np.quantile(worst, prob, method="inverted_cdf") * (1 + 1e-9)
-    table["joint_lower"], table["joint_upper"] = _joint_intervals(rank, centre, spread, prob, c)
+    own = ends.astype(int)
+    table["joint_lower"], table["joint_upper"] = _joint_intervals(
+        rank, own, centre, spread, prob, c
+    )
     table["p_top"] = (rank <= k).mean(axis=0)
     table["p_bottom"] = (rank > n_groups - k).mean(axis=0)
     table["p_above_average"] = (means > average).mean(axis=0)
@@ -294,19 +298,31 @@ def _rank_bounds(centre, spread, c) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _joint_intervals(
-    rank: np.ndarray, centre: np.ndarray, spread: np.ndarray, prob: float, enough: float
+    rank: np.ndarray,
+    own: np.ndarray,
+    centre: np.ndarray,
+    spread: np.ndarray,
+    prob: float,
+    enough: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the smallest c, to 1/1000, whose bounds hold all ranks in a part `prob` of the draws."""
+    """Find the smallest c, to 1/1000, whose bounds hold all ranks in a part `prob` of the draws.
+
+    No group's bounds are inside its `own` interval, which has a tail on both sides.
+    """
+
+    def bounds(c):
+        lower, upper = _rank_bounds(centre, spread, c)
+        return np.minimum(lower, own[0]), np.maximum(upper, own[1])
 
     def held(c):
-        lower, upper = (bound.astype(rank.dtype) for bound in _rank_bounds(centre, spread, c))
+        lower, upper = (bound.astype(rank.dtype) for bound in bounds(c))
         return ((rank >= lower) & (rank <= upper)).all(axis=1).mean()
 
     too_small = 0.0
     while enough - too_small > 1e-3:
         c = (too_small + enough) / 2
         too_small, enough = (too_small, c) if held(c) >= prob else (c, enough)
-    return _rank_bounds(centre, spread, enough)
+    return bounds(enough)
 
 
 def _tiers(lower: pd.Series, upper: pd.Series) -> np.ndarray:

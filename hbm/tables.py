@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from hbm.groups import group, nest, require_columns, require_numbers
+from hbm.groups import Groups, group, nest, require_columns, require_numbers
 
 __all__ = ["GroupedData", "read_individuals", "read_sizes", "read_summaries"]
 
@@ -118,6 +118,19 @@ def read_individuals(
     )
 
 
+def check_one_row_each(groups: Groups, by: str) -> None:
+    """Raise if a group has more rows than one."""
+    counts = np.bincount(groups.index)
+    if (counts > 1).any():
+        twice = ", ".join(
+            f"{groups.labels[i]!r} has {counts[i]}" for i in np.flatnonzero(counts > 1)[:5]
+        )
+        raise ValueError(
+            f"each {by} must have one row; {twice}. Choose one course and year, or make the "
+            "labels distinct"
+        )
+
+
 def read_sizes(table: pd.DataFrame, column: str, names: pd.Series) -> np.ndarray:
     """Read the number of individuals of each group.
 
@@ -210,15 +223,7 @@ def read_summaries(
     columns = [by, size, "mean"] + (["sd"] if sd_needed else []) + ([parent] if parent else [])
     require_columns(table, columns)
     groups, coords, parent_index = _coords(table, by, parent)
-    if len(groups.labels) < len(table):
-        counts = np.bincount(groups.index)
-        twice = ", ".join(
-            f"{groups.labels[i]!r} has {counts[i]}" for i in np.flatnonzero(counts > 1)[:5]
-        )
-        raise ValueError(
-            f"each {by} must have one row; {twice}. Choose one course and year, or make the "
-            "labels distinct"
-        )
+    check_one_row_each(groups, by)
     names = pd.Series([repr(label) for label in groups.labels])
     n = read_sizes(table, size, names)
     if proportions:

@@ -195,7 +195,7 @@ def test_arguments_are_not_changed():
         ({"authority": ["2", "2"]}, "'1' is under '2' and was under '1'. Give it that authority"),
         ({"n_students": [0, 5]}, "'n_students' must hold whole numbers, 1 or more; '1' has 0"),
         ({"n_students": [2.5, 5]}, "whole numbers, 1 or more; '1' has 2.5"),
-        ({"school": ["1", "1"]}, "each school must have one row; '1' has more"),
+        ({"school": ["1", "1"]}, "each school must have one row; '1' has 2"),
         ({"authority": None}, "no column 'authority'; it has: school, n_students"),
     ],
 )

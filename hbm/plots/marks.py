@@ -183,7 +183,9 @@ def largest_groups(table: pd.DataFrame, column: str) -> tuple[np.ndarray, list]:
     if len(shown) > len(style.COLOURS):
         shown = shown[: len(style.COLOURS) - 1]
     palette = dict(zip(shown.tolist(), style.COLOURS, strict=False))
-    entries = [(f"{groups.labels[i]} ({counts[i]})", colour) for i, colour in palette.items()]
+    # A bare number says nothing in a legend.
+    names = [f"{column} {x}" if x.isdigit() else x for x in groups.labels]
+    entries = [(f"{names[i]} ({counts[i]})", colour) for i, colour in palette.items()]
     rest = len(counts) - len(palette)
     if rest:
         entries.append((f"{rest} others ({counts.sum() - counts[shown].sum()})", style.GREY))

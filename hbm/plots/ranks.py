@@ -69,7 +69,8 @@ def plot_ranks(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         table["joint_upper"],
         colors=style.BLACK,
         lw=0.5 * width,
-        zorder=2.7,
+        # In front of bars that are wider, behind those that are not.
+        zorder=2.7 if n <= style.MANY else 2.3,
     )
     joint.set_label(f"all ranks at the same time ({prob})")
     one = ax.vlines(

@@ -1,0 +1,252 @@
+"""Compiled once, fitted to many tables: models of exams whose tables differ in their numbers.
+
+Compiling a model takes as long as sampling from it. What is compiled hangs on the numbers of
+schools and of authorities only, if the table's numbers are left open and shorter tables are filled
+up with schools of no students: such a school says nothing (its density is 1), its effect is a draw
+from the population, and the posterior of all else stays as it was.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+import pytensor
+import xarray as xr
+from pymc.backends.arviz import patch_nutpie_idata
+from pytensor.graph.basic import Constant
+
+from hbm.parameterisation import Informed
+from hbm.recipes import Recipe, recipe_of
+
+__all__ = ["Compiled", "Shape", "shape_of"]
+
+
+class Shape(NamedTuple):
+    """What one compiled model can be fitted to.
+
+    Attributes
+    ----------
+    function : str
+        Name of the model's function.
+    arguments : str
+        Its arguments beside the table, as text.
+    schools, authorities : int
+        How many there are at most; no authorities for a model without them.
+    """
+
+    function: str
+    arguments: str
+    schools: int
+    authorities: int
+
+    def holds(self, other: Self) -> bool:
+        """Tell whether a model of another shape fits into this one, and is the same otherwise."""
+        return self[:2] == other[:2] and self[2] >= other[2] and self[3] >= other[3]
+
+
+def shape_of(model: pm.Model) -> Shape | None:
+    """Return the shape of a model of exams; None for any other model.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        Any model.
+
+    Returns
+    -------
+    Shape or None
+
+    Examples
+    --------
+    >>> import hbm
+    >>> table = hbm.simulate.exams([2, 1], [5, 8, 40], random_seed=1)[0]
+    >>> shape_of(hbm.exams.nested(table))[2:]
+    (3, 2)
+    """
+    try:
+        recipe = recipe_of(model)
+    except ValueError:
+        return None
+    if not recipe.function.startswith("hbm.exams."):
+        return None
+    return Shape(
+        recipe.function,
+        repr(recipe.arguments),
+        len(model.coords["school"]),
+        len(model.coords.get("authority", ())),
+    )
+
+
+class Compiled:
+    """A model of exams, compiled for tables of up to so many schools and authorities.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a table and returns the model.
+    recipe : Recipe
+        Of one of the tables.
+    shape : Shape
+        What the model must hold.
+
+    Examples
+    --------
+    >>> import hbm
+    >>> table = hbm.simulate.exams([2, 1], [5, 8, 40], random_seed=1)[0]
+    >>> model = hbm.exams.nested(table)
+    >>> compiled = Compiled(hbm.exams.nested, recipe_of(model), shape_of(model))  # doctest: +SKIP
+    >>> fit = compiled.sample(model, draws=100)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self, function: Callable[[pd.DataFrame], pm.Model], recipe: Recipe, shape: Shape
+    ) -> None:
+        import nutpie
+
+        self.shape = shape
+        model = function(_filled_up(recipe.table, shape))
+        self._variables = _open(model)
+        self._compiled = nutpie.compile_pymc_model(
+            model,
+            # Variables too, for the starts to follow the table's numbers.
+            initial_points={
+                rv.name: model[f"{rv.name}_raw"][0]
+                for rv in model.free_RVs
+                if f"{rv.name}_raw" in model.named_vars
+            },
+        )
+
+    def sample(
+        self,
+        model: pm.Model,
+        draws: int,
+        *,
+        tune: int | None,
+        chains: int,
+        target_accept: float,
+        random_seed: int,
+    ) -> xr.DataTree:
+        """Draw from the posterior of a model that fits into the shape.
+
+        Parameters
+        ----------
+        model : pymc.Model
+            Made by the same function.
+        draws, tune, chains, target_accept, random_seed
+            As for :func:`hbm.sample`.
+
+        Returns
+        -------
+        xarray.DataTree
+            As from :func:`hbm.sample`, unchecked.
+        """
+        import nutpie
+
+        numbers = _numbers(model)
+        for name, variable in self._variables.items():
+            variable.set_value(_fill(numbers[name], variable.get_value().shape))
+        compiled = self._compiled.with_data(
+            **{
+                variable.name: variable.get_value()
+                for variable in self._compiled.shared_var_keys
+                if variable.name in self._variables
+            }
+        )
+        start = time.time()
+        fit = nutpie.sample(
+            compiled,
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            cores=1,
+            seed=random_seed,
+            target_accept=target_accept,
+            progress_bar=False,
+            save_warmup=False,
+        )
+        seconds = time.time() - start
+        fit["posterior"] = _cut(fit["posterior"].to_dataset(), model)
+        patch_nutpie_idata(fit, model, sampling_time=seconds)
+        return fit
+
+
+def _filled_up(table: pd.DataFrame, shape: Shape) -> pd.DataFrame:
+    """Add rows to a table, so that it has the shape's numbers of schools and authorities.
+
+    Their numbers do not matter, since they are replaced.
+    """
+    missing = shape.schools - len(table)
+    extra = table.iloc[np.zeros(missing, dtype=int)].copy()
+    extra["school"] = [f"school {i} beside the table" for i in range(missing)]
+    if shape.authorities:
+        new = shape.authorities - table["authority"].nunique()
+        extra["authority"] = [
+            f"authority {min(i, new - 1)} beside the table" if new else table["authority"].iloc[0]
+            for i in range(missing)
+        ]
+    return pd.concat([table, extra], ignore_index=True)
+
+
+def _numbers(model: pm.Model) -> dict[str, np.ndarray]:
+    """Return all that a model took from its table, by name."""
+    numbers = {data.name: data.get_value() for data in model.data_vars}
+    for rv, transform in _informed(model):
+        numbers[f"{rv.name} estimate"] = transform.estimate
+        numbers[f"{rv.name} precision"] = transform.precision
+    (observed,) = model.observed_RVs
+    numbers["observed"] = model.rvs_to_values[observed].data
+    numbers["students"] = observed.owner.inputs[_size_of(observed)].data
+    return numbers
+
+
+def _open(model: pm.Model) -> dict[str, Any]:
+    """Put variables in place of all that a model took from its table; return them by name."""
+    variables = {
+        name: pytensor.shared(np.asarray(value), name=name)
+        for name, value in _numbers(model).items()
+        if name not in model.named_vars
+    }
+    for rv, transform in _informed(model):
+        transform.estimate = variables[f"{rv.name} estimate"]
+        transform.precision = variables[f"{rv.name} precision"]
+        # A transform may use only what its variable hangs on already.
+        *before, mean, sd = rv.owner.inputs
+        nothing = 0 * (transform.estimate + transform.precision)
+        rv.owner.inputs[:] = [*before, mean + nothing, sd]
+    (observed,) = model.observed_RVs
+    model.rvs_to_values[observed] = variables["observed"]
+    model.values_to_rvs[variables["observed"]] = observed
+    observed.owner.inputs[_size_of(observed)] = variables["students"]
+    return variables | {data.name: data for data in model.data_vars}
+
+
+def _informed(model: pm.Model) -> list[tuple[Any, Informed]]:
+    transforms = [(rv, model.rvs_to_transforms[rv]) for rv in model.free_RVs]
+    return [(rv, transform) for rv, transform in transforms if isinstance(transform, Informed)]
+
+
+def _size_of(observed: Any) -> int:
+    """Return which input of the observed variable has the numbers of students."""
+    (position,) = (
+        i
+        for i, variable in enumerate(observed.owner.inputs)
+        if isinstance(variable, Constant) and getattr(variable.type, "ndim", 0) == 1
+    )
+    return position
+
+
+def _fill(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Fill an array up with zeros: no students, no precision, the first authority."""
+    filled = np.zeros(shape, dtype=np.asarray(values).dtype)
+    filled[tuple(slice(size) for size in np.shape(values))] = values
+    return filled
+
+
+def _cut(posterior: xr.Dataset, model: pm.Model) -> xr.DataTree:
+    """Return the draws of the model's own schools and authorities, by their labels."""
+    own = {dim: labels for dim, labels in model.coords.items() if dim in posterior.dims}
+    cut = posterior.isel({dim: slice(len(labels)) for dim, labels in own.items()})
+    return xr.DataTree(cut.assign_coords({dim: list(labels) for dim, labels in own.items()}))
