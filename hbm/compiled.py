@@ -7,8 +7,8 @@ from the population, and the posterior of all else stays as it was.
 """
 
 import time
-from collections.abc import Callable
-from typing import Any, NamedTuple, Self
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,9 +19,13 @@ from pymc.backends.arviz import patch_nutpie_idata
 from pytensor.graph.basic import Constant
 
 from hbm.parameterisation import Informed
-from hbm.recipes import Recipe, recipe_of
+from hbm.recipes import recipe_of
 
-__all__ = ["Compiled", "Shape", "shape_of"]
+__all__ = ["Compiled", "Shape", "common_shapes", "shape_of"]
+
+# Of the largest table's schools: a table with fewer is not worth filling up. At this size compiling
+# again costs as much as a few fits' steps for schools of no students.
+_LEAST_FILLED = 0.7
 
 
 class Shape(NamedTuple):
@@ -34,7 +38,7 @@ class Shape(NamedTuple):
     arguments : str
         Its arguments beside the table, as text.
     schools, authorities : int
-        How many there are at most; no authorities for a model without them.
+        How many there are, or how many there is room for; no authorities for a model without them.
     """
 
     function: str
@@ -42,13 +46,11 @@ class Shape(NamedTuple):
     schools: int
     authorities: int
 
-    def holds(self, other: Self) -> bool:
-        """Tell whether a model of another shape fits into this one, and is the same otherwise."""
-        return self[:2] == other[:2] and self[2] >= other[2] and self[3] >= other[3]
-
 
 def shape_of(model: pm.Model) -> Shape | None:
     """Return the shape of a model of exams; None for any other model.
+
+    None, too, for the centred form, in which a school of no students would be a funnel.
 
     Parameters
     ----------
@@ -70,7 +72,8 @@ def shape_of(model: pm.Model) -> Shape | None:
         recipe = recipe_of(model)
     except ValueError:
         return None
-    if not recipe.function.startswith("hbm.exams."):
+    centred = recipe.arguments.get("parameterisation") == "centred"
+    if not recipe.function.startswith("hbm.exams.") or centred:
         return None
     return Shape(
         recipe.function,
@@ -80,6 +83,47 @@ def shape_of(model: pm.Model) -> Shape | None:
     )
 
 
+def common_shapes(shapes: Mapping[Hashable, Shape | None]) -> dict[Hashable, Shape | None]:
+    """Find a few shapes that hold many.
+
+    Parameters
+    ----------
+    shapes : mapping of key to Shape or None
+        What the models have.
+
+    Returns
+    -------
+    dict of key to Shape or None
+        What to compile for each: None where it has no shape, or would share it with no other. Those
+        that share one stand next to each other, large ones first.
+
+    Examples
+    --------
+    >>> sizes = {"a": (300, 80), "b": (7, 3), "c": (280, 90)}
+    >>> shared = common_shapes({key: Shape("f", "", *size) for key, size in sizes.items()})
+    >>> [(key, shape and shape[2:]) for key, shape in shared.items()]
+    [('a', (300, 90)), ('c', (300, 90)), ('b', None)]
+    """
+    runs: list[list[tuple[Hashable, Shape]]] = []
+    known = [(key, shape) for key, shape in shapes.items() if shape is not None]
+    for key, shape in sorted(known, key=lambda item: (*item[1][:2], -item[1].schools)):
+        largest = runs[-1][0][1] if runs else None
+        if (
+            largest is not None
+            and shape[:2] == largest[:2]
+            and shape.schools >= _LEAST_FILLED * largest.schools
+        ):
+            runs[-1].append((key, shape))
+        else:
+            runs.append([(key, shape)])
+    common: dict[Hashable, Shape | None] = {}
+    for run in sorted(runs, key=lambda run: -run[0][1].schools):
+        _, largest = run[0]
+        shared = largest._replace(authorities=max(shape.authorities for _, shape in run))
+        common |= dict.fromkeys([key for key, _ in run], shared if len(run) > 1 else None)
+    return common | {key: None for key, shape in shapes.items() if shape is None}
+
+
 class Compiled:
     """A model of exams, compiled for tables of up to so many schools and authorities.
 
@@ -87,8 +131,8 @@ class Compiled:
     ----------
     function : callable
         Takes a table and returns the model.
-    recipe : Recipe
-        Of one of the tables.
+    table : pandas.DataFrame
+        One of the tables: its columns are needed, not its numbers.
     shape : Shape
         What the model must hold.
 
@@ -97,17 +141,16 @@ class Compiled:
     >>> import hbm
     >>> table = hbm.simulate.exams([2, 1], [5, 8, 40], random_seed=1)[0]
     >>> model = hbm.exams.nested(table)
-    >>> compiled = Compiled(hbm.exams.nested, recipe_of(model), shape_of(model))  # doctest: +SKIP
+    >>> compiled = Compiled(hbm.exams.nested, table, shape_of(model))  # doctest: +SKIP
     >>> fit = compiled.sample(model, draws=100)  # doctest: +SKIP
     """
 
     def __init__(
-        self, function: Callable[[pd.DataFrame], pm.Model], recipe: Recipe, shape: Shape
+        self, function: Callable[[pd.DataFrame], pm.Model], table: pd.DataFrame, shape: Shape
     ) -> None:
         import nutpie
 
-        self.shape = shape
-        model = function(_filled_up(recipe.table, shape))
+        model = function(_table_of(shape, table))
         self._variables = _open(model)
         self._compiled = nutpie.compile_pymc_model(
             model,
@@ -118,6 +161,12 @@ class Compiled:
                 if f"{rv.name}_raw" in model.named_vars
             },
         )
+
+    def use(self, model: pm.Model) -> None:
+        """Put a model's numbers in place, filled up to the shape."""
+        numbers = _numbers(model)
+        for name, variable in self._variables.items():
+            variable.set_value(_fill(numbers[name], variable.get_value().shape))
 
     def sample(
         self,
@@ -145,9 +194,7 @@ class Compiled:
         """
         import nutpie
 
-        numbers = _numbers(model)
-        for name, variable in self._variables.items():
-            variable.set_value(_fill(numbers[name], variable.get_value().shape))
+        self.use(model)
         compiled = self._compiled.with_data(
             **{
                 variable.name: variable.get_value()
@@ -173,21 +220,13 @@ class Compiled:
         return fit
 
 
-def _filled_up(table: pd.DataFrame, shape: Shape) -> pd.DataFrame:
-    """Add rows to a table, so that it has the shape's numbers of schools and authorities.
-
-    Their numbers do not matter, since they are replaced.
-    """
-    missing = shape.schools - len(table)
-    extra = table.iloc[np.zeros(missing, dtype=int)].copy()
-    extra["school"] = [f"school {i} beside the table" for i in range(missing)]
+def _table_of(shape: Shape, like: pd.DataFrame) -> pd.DataFrame:
+    """Make a table of a shape, with the columns of another. Its numbers will be replaced."""
+    table = like.iloc[np.zeros(shape.schools, dtype=int)].reset_index(drop=True)
+    table["school"] = [str(i) for i in range(shape.schools)]
     if shape.authorities:
-        new = shape.authorities - table["authority"].nunique()
-        extra["authority"] = [
-            f"authority {min(i, new - 1)} beside the table" if new else table["authority"].iloc[0]
-            for i in range(missing)
-        ]
-    return pd.concat([table, extra], ignore_index=True)
+        table["authority"] = [str(min(i, shape.authorities - 1)) for i in range(shape.schools)]
+    return table
 
 
 def _numbers(model: pm.Model) -> dict[str, np.ndarray]:

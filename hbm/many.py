@@ -1,11 +1,13 @@
 """Many fits: one model for each of many tables, several at a time.
 
-One fit after the other leaves most of a machine idle while models are compiled. :func:`sample_each`
-hands each table to a process of its own, or to any executor that is given, keeps what succeeds and
-says what failed.
+One fit after the other leaves most of a machine idle, and compiles each model anew.
+:func:`sample_each` hands the tables to several processes, or to any executor that is given, has
+each compile a model of exams once for all tables of like size, keeps what succeeds and says what
+failed.
 """
 
 import os
+import threading
 import warnings
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
@@ -18,8 +20,10 @@ import pandas as pd
 import pymc as pm
 import xarray as xr
 
+from hbm.compiled import Compiled, Shape, common_shapes, shape_of
 from hbm.diagnostics import ConvergenceWarning
-from hbm.sampling import sample
+from hbm.recipes import recipe_of
+from hbm.sampling import acceptance, check_whole_number, sample, warn_if_poor
 
 __all__ = ["Fits", "sample_each"]
 
@@ -85,8 +89,8 @@ def sample_each(
     target_accept : float, optional
         Mean acceptance aimed at while tuning, as for :func:`hbm.sample`.
     random_seed : int, optional
-        The same seed gives the same fits, as far as it does in :func:`hbm.sample`, whatever the
-        executor and the order they end in.
+        The same seed and tables give the same fits, as far as they do in :func:`hbm.sample`,
+        whatever the executor and the order they end in.
     executor : concurrent.futures.Executor, optional
         Where to fit; it is not shut down. By default as many new processes as the machine has
         cores. A script that uses the default must do so under ``if __name__ == "__main__":``.
@@ -103,14 +107,20 @@ def sample_each(
     Raises
     ------
     TypeError
-        If `tables` is not a mapping, or `function` cannot be called.
+        If `tables` is not a mapping, `function` cannot be called, or a number is none.
     ValueError
-        If there are no tables.
+        If there are no tables, or a number makes no sense.
 
     Warns
     -----
     ConvergenceWarning
         Once, if some fits should not be used as they are.
+
+    Notes
+    -----
+    Models of :mod:`hbm.exams` are compiled once in each process for all tables with up to so many
+    schools: the shorter ones are filled up with schools of no students, which say nothing and are
+    cut off again. Other models are compiled for each table.
 
     Examples
     --------
@@ -129,6 +139,9 @@ def sample_each(
         raise TypeError(f"function must return a model, got {type(function).__name__}")
     if not tables:
         raise ValueError("there are no tables to fit")
+    check_whole_number("draws", draws, 4)
+    check_whole_number("chains", chains, 1)
+    check_whole_number("tune", tune, 0)
     seeds = np.random.SeedSequence(random_seed).generate_state(len(tables)).tolist()
     settings = {"draws": draws, "tune": tune, "chains": chains, "target_accept": target_accept}
     models, errors = {}, {}
@@ -137,10 +150,10 @@ def sample_each(
             models[key] = function(table)
         except Exception as error:
             errors[key] = error
+    seed_of = dict(zip(tables, seeds, strict=True))
     tasks = {
-        key: (function, tables[key], settings | {"random_seed": seed})
-        for key, seed in zip(tables, seeds, strict=True)
-        if key in models
+        key: (function, tables[key], shape, settings | {"random_seed": seed_of[key]})
+        for key, shape in common_shapes({key: shape_of(m) for key, m in models.items()}).items()
     }
     done, failed = _run(tasks, executor, progressbar)
     errors |= failed
@@ -197,13 +210,29 @@ def _run(
     return done, errors
 
 
+# The last model compiled in this thread: numbers are put into it, which two at a time cannot do.
+_last = threading.local()
+
+
 def _fit(
-    function: Callable[[pd.DataFrame], pm.Model], table: pd.DataFrame, settings: dict[str, Any]
+    function: Callable[[pd.DataFrame], pm.Model],
+    table: pd.DataFrame,
+    shape: Shape | None,
+    settings: dict[str, Any],
 ) -> tuple[xr.DataTree, str]:
     """Fit one table, in whatever process this is; return what was warned of as text."""
+    model = function(table)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
-        fit = sample(function(table), cores=1, progressbar=False, **settings)
+        if shape is None:
+            fit = sample(model, cores=1, progressbar=False, **settings)
+        else:
+            if getattr(_last, "shape", None) != shape:
+                _last.compiled = Compiled(function, recipe_of(model).table, shape)
+                _last.shape = shape
+            accept = acceptance(model, settings["target_accept"])
+            fit = _last.compiled.sample(model, **settings | {"target_accept": accept})
+            warn_if_poor(fit)
     texts = [str(w.message) for w in caught if issubclass(w.category, ConvergenceWarning)]
     return fit, "\n".join(texts)
 

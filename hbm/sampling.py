@@ -100,15 +100,11 @@ def sample(
     if nuts_sampler not in ("nutpie", "pymc"):
         raise ValueError(f"nuts_sampler must be 'nutpie' or 'pymc', got {nuts_sampler!r}")
     check_model(model)
-    _check_whole_number("draws", draws, _LEAST_DRAWS)
-    _check_whole_number("chains", chains, 1)
-    _check_whole_number("tune", tune, 0)
-    _check_whole_number("cores", cores, 1)
-    if target_accept is None:
-        dimensions = sum(np.size(value) for value in model.initial_point().values())
-        target_accept = 0.9 if dimensions < 100 else 0.85
-    if not 0 < target_accept < 1:
-        raise ValueError(f"target_accept must lie between 0 and 1, got {target_accept}")
+    check_whole_number("draws", draws, _LEAST_DRAWS)
+    check_whole_number("chains", chains, 1)
+    check_whole_number("tune", tune, 0)
+    check_whole_number("cores", cores, 1)
+    target_accept = acceptance(model, target_accept)
     settings = {}
     if nuts_sampler == "pymc":
         # With the default jitter+adapt_diag a chain was seen to get stuck on the informed form.
@@ -128,11 +124,26 @@ def sample(
             **settings,
         )
     fit = _finished(fit, draws, chains)
+    warn_if_poor(fit)
+    return fit
+
+
+def acceptance(model: pm.Model, target_accept: float | None) -> float:
+    """Return the mean acceptance to aim at: what is given, or the default for the model's size."""
+    if target_accept is None:
+        dimensions = sum(np.size(value) for value in model.initial_point().values())
+        return 0.9 if dimensions < 100 else 0.85
+    if not 0 < target_accept < 1:
+        raise ValueError(f"target_accept must lie between 0 and 1, got {target_accept}")
+    return target_accept
+
+
+def warn_if_poor(fit: xr.DataTree) -> None:
+    """Warn, on behalf of the caller's caller, if draws of two chains or more fail a check."""
     if fit["posterior"].sizes["chain"] > 1:
         diagnosis = diagnose(fit)
         if not diagnosis.ok:
-            warnings.warn(str(diagnosis), ConvergenceWarning, stacklevel=2)
-    return fit
+            warnings.warn(str(diagnosis), ConvergenceWarning, stacklevel=3)
 
 
 _NOTHING_KEPT = (
@@ -216,7 +227,7 @@ def sample_prior_predictive(
     ValueError: the model has no prior predictive: the prior of nu_school is flat, which is ...
     """
     check_model(model)
-    _check_whole_number("draws", draws, 1)
+    check_whole_number("draws", draws, 1)
     flat = [rv.name for rv in model.free_RVs if isinstance(rv.owner.op, FlatRV | HalfFlatRV)]
     if flat:
         raise ValueError(
@@ -283,7 +294,7 @@ def check_model(model: pm.Model) -> None:
         raise TypeError(f"model must be a pymc.Model, got {type(model).__name__}")
 
 
-def _check_whole_number(name: str, value: int | None, least: int) -> None:
+def check_whole_number(name: str, value: int | None, least: int) -> None:
     if value is None and name in ("tune", "cores"):
         return
     if isinstance(value, bool | np.bool) or not isinstance(value, int | np.integer):

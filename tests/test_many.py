@@ -1,6 +1,7 @@
 """Many fits: what succeeds is kept, what fails is said, whoever does the work."""
 
 import os
+import threading
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import arviz_stats as azs
@@ -49,6 +50,7 @@ def sampled(monkeypatch):
         return f"fit of {len(model.coords['school'])} schools"
 
     monkeypatch.setattr(many, "sample", sample)
+    monkeypatch.setattr(many, "shape_of", lambda model: None)
     return calls
 
 
@@ -63,6 +65,38 @@ def test_each_table_has_its_model_and_fit(tables, sampled):
     assert {call["draws"] for call in sampled} == {7}
     assert {call["cores"] for call in sampled} == {1}
     assert str(each) == "3 of 3 fits were made, 0 with a warning."
+
+
+def test_models_of_like_size_are_compiled_once(tables, monkeypatch):
+    made = []
+
+    class Compiled:
+        def __init__(self, function, table, shape):
+            made.append(shape)
+
+        def sample(self, model, **settings):
+            return f"fit of {len(model.coords['school'])} schools in room for {made[-1].schools}"
+
+    monkeypatch.setattr(many, "Compiled", Compiled)
+    monkeypatch.setattr(many, "_last", threading.local())
+    monkeypatch.setattr(many, "sample", lambda model, **settings: "fit by itself")
+    monkeypatch.setattr(many, "warn_if_poor", lambda fit: None)
+    tables["small"] = tables[2016][:2]
+    tables[2016] = tables[2016][:3]
+    executor = AtOnce()
+    each = sample_each(hbm.exams.nested, tables, executor=executor, progressbar=False)
+    assert list(each.fits) == list(tables)
+    fits = [fit for _, fit in each.fits.values()]
+    assert fits[:3] == [f"fit of {n} schools in room for 4" for n in (4, 3, 4)]
+    assert fits[3] == "fit by itself"
+    assert len(made) == 1
+    assert [len(table) for _, table, *_ in executor.submitted] == [4, 4, 3, 2]
+
+
+@pytest.mark.parametrize("settings", [{"draws": 3}, {"chains": 0}, {"tune": -1}])
+def test_impossible_settings_are_refused_at_once(settings, tables):
+    with pytest.raises(ValueError, match="must be at least"):
+        sample_each(hbm.exams.nested, tables, executor=AtOnce(), **settings)
 
 
 def test_seeds_differ_and_hang_on_the_table_alone(tables, sampled):
@@ -92,6 +126,7 @@ def test_a_failed_fit_is_told_and_the_others_kept(tables, monkeypatch):
         return "fit"
 
     monkeypatch.setattr(many, "sample", sample)
+    monkeypatch.setattr(many, "shape_of", lambda model: None)
     tables[2017] = tables[2017][:3]
     with ThreadPoolExecutor(1) as executor:
         each = sample_each(hbm.exams.nested, tables, executor=executor, progressbar=False)

@@ -1,0 +1,131 @@
+"""A model compiled once has the posterior of each table that it is given."""
+
+import functools
+
+import arviz_stats as azs
+import numpy as np
+import pytest
+from scipy import stats
+
+import hbm
+from hbm.compiled import Compiled, Shape, common_shapes, shape_of
+from hbm.sampling import check_fit
+
+SIZES = {"a": [20, 30, 8, 12, 1, 60], "b": [7, 90, 3, 2]}
+
+
+def table_of(name, nested=True):
+    per_authority = {"a": [3, 2, 1], "b": [3, 1]}[name]
+    table = hbm.simulate.exams(per_authority, SIZES[name], random_seed=7)[0]
+    table["school"] = [f"{name}{label}" for label in table["school"]]
+    return table
+
+
+BUILDERS = {
+    "nested": hbm.exams.nested,
+    "partial pooling": hbm.exams.partial_pooling,
+    "no pooling": hbm.exams.no_pooling,
+    "complete pooling": hbm.exams.complete_pooling,
+    "means only": functools.partial(hbm.exams.nested, observe="mean"),
+    "non-centred": functools.partial(hbm.exams.nested, parameterisation="non-centred"),
+}
+
+
+def shape_for_both(function):
+    own = shape_of(function(table_of("a")))
+    return own._replace(schools=9, authorities=own.authorities and 4)
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """Do not compile; keep the models that would have been."""
+    import nutpie
+
+    models = []
+    monkeypatch.setattr(nutpie, "compile_pymc_model", lambda model, **_: models.append(model))
+    return models
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_density_is_that_of_the_model_and_of_schools_that_say_nothing(name, opened):
+    function = BUILDERS[name]
+    compiled = Compiled(function, table_of("a"), shape_for_both(function))
+    density = opened[0].compile_logp(mode="FAST_COMPILE")
+    filled = opened[0].initial_point()
+    rng = np.random.default_rng(3)
+    for which in SIZES:
+        model = function(table_of(which))
+        compiled.use(model)
+        own = model.compile_logp(mode="FAST_COMPILE")
+        point, longer, beside = {}, {}, []
+        for value, start in model.initial_point().items():
+            z = rng.normal(0, 0.7, np.shape(filled[value]))
+            point[value] = z[: len(start)] if np.ndim(start) else z
+            longer[value] = z
+            beside.append(np.ravel(z)[np.size(start) :])
+        expected = own(point) + stats.norm.logpdf(np.concatenate(beside)).sum()
+        assert np.isclose(density(longer), expected, rtol=1e-10), which
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::hbm.ConvergenceWarning")
+def test_fits_are_those_of_the_model_alone():
+    settings = {"draws": 1000, "tune": 400, "chains": 2, "random_seed": 4}
+    compiled = Compiled(hbm.exams.nested, table_of("a"), shape_for_both(hbm.exams.nested))
+    for which in ("b", "a"):
+        model = hbm.exams.nested(table_of(which))
+        fit = compiled.sample(model, **settings, target_accept=0.9)
+        alone = hbm.sample(model, **settings, progressbar=False)
+        check_fit(model, fit)
+        assert set(fit.children) == set(alone.children)
+        assert fit["posterior"].sizes == alone["posterior"].sizes
+        assert fit["observed_data"].to_dataset().equals(alone["observed_data"].to_dataset())
+        assert fit["constant_data"].to_dataset().equals(alone["constant_data"].to_dataset())
+        for name, draws in alone["posterior"].data_vars.items():
+            same = fit["posterior"][name]
+            assert list(same.coords) == list(draws.coords)
+            error = np.hypot(azs.mcse(same), azs.mcse(draws))
+            z = (same.mean(("chain", "draw")) - draws.mean(("chain", "draw"))) / error
+            assert (np.abs(z) < 4.5).all(), name
+
+
+def test_models_of_like_size_share_a_shape():
+    sizes = {"a": (300, 80), "b": (7, 3), "c": (280, 90), "d": (209, 70), "e": (210, 70)}
+    shapes = {key: Shape("f", "()", *size) for key, size in sizes.items()}
+    shared = common_shapes(shapes | {"other": None})
+    assert list(shared) == ["a", "c", "e", "d", "b", "other"]
+    assert shared["a"] == shared["c"] == shared["e"] == Shape("f", "()", 300, 90)
+    assert shared["d"] is None
+    assert shared["b"] is None
+    assert shared["other"] is None
+
+
+def test_models_that_differ_share_nothing():
+    table = table_of("a")
+    models = {
+        "nested": hbm.exams.nested(table),
+        "priors": hbm.exams.nested(table, priors=hbm.exams.Priors(tau_school=0.3)),
+        "observe": hbm.exams.nested(table, observe="mean"),
+        "partial": hbm.exams.partial_pooling(table),
+        "again": hbm.exams.nested(table),
+    }
+    shared = common_shapes({key: shape_of(model) for key, model in models.items()})
+    assert {key for key, shape in shared.items() if shape} == {"nested", "again"}
+
+
+def test_other_models_have_no_shape():
+    table = table_of("a")
+    assert shape_of(hbm.exams.nested(table, parameterisation="centred")) is None
+    assert shape_of(hbm.heights.partial_pooling(hbm.load_dataset("heights"))) is None
+    assert shape_of(hbm.exams.nested(table).copy()) is None
+
+
+def test_a_model_is_not_changed_by_what_is_compiled_from_its_table(opened):
+    table = table_of("a")
+    before = table.copy()
+    model = hbm.exams.nested(table)
+    density = model.compile_logp(mode="FAST_COMPILE")(model.initial_point())
+    Compiled(hbm.exams.nested, table, shape_of(model))
+    assert table.equals(before)
+    assert model.compile_logp(mode="FAST_COMPILE")(model.initial_point()) == density
+    assert opened[0] is not model
