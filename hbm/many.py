@@ -6,7 +6,6 @@ each compile a model of exams once for all tables of like size, keeps what succe
 failed.
 """
 
-import os
 import threading
 import warnings
 from collections.abc import Callable, Hashable, Mapping
@@ -23,7 +22,7 @@ import xarray as xr
 from hbm.compiled import Compiled, Shape, common_shapes, shape_of
 from hbm.diagnostics import ConvergenceWarning
 from hbm.recipes import recipe_of
-from hbm.sampling import acceptance, check_whole_number, sample, warn_if_poor
+from hbm.sampling import acceptance, check_whole_number, cores_there, sample, warn_if_poor
 
 __all__ = ["Fits", "sample_each"]
 
@@ -182,7 +181,7 @@ def _run(
         return {}, {}
     own = executor is None
     if own:
-        workers = min(os.cpu_count() or 1, len(tasks))
+        workers = min(cores_there(), len(tasks))
         # A forked process would inherit threads that do not live on in it.
         executor = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
     done: dict[Hashable, tuple[xr.DataTree, str]] = {}

@@ -5,6 +5,7 @@ when the draws should not be trusted. Results are trees of datasets with PyMC's 
 """
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,7 +49,9 @@ def sample(
     chains : int, default 4
         Chains, whatever the machine; two or more are needed to see whether they agree.
     cores : int, optional
-        Chains run at the same time; as many as the machine has, up to 4, by default.
+        Chains run at the same time. By default nutpie, whose chains are threads, runs as many as
+        there are cores for this process, up to 4; PyMC's sampler, whose chains are processes, half
+        of that.
     target_accept : float, optional
         Mean acceptance aimed at while tuning; nearer 1 makes smaller steps. By default 0.9 for a
         model of fewer than 100 dimensions, where the odd divergence is what to avoid, and 0.85 for
@@ -106,6 +109,9 @@ def sample(
     check_whole_number("cores", cores, 1)
     target_accept = acceptance(model, target_accept)
     settings = {}
+    if cores is None and nuts_sampler == "nutpie":
+        # PyMC takes every other core for a mere thread of its neighbour, and leaves it idle.
+        cores = min(4, cores_there())
     if nuts_sampler == "pymc":
         # With the default jitter+adapt_diag a chain was seen to get stuck on the informed form.
         settings = {"init": "jitter+adapt_diag_grad", "compute_convergence_checks": False}
@@ -126,6 +132,13 @@ def sample(
     fit = _finished(fit, draws, chains)
     warn_if_poor(fit)
     return fit
+
+
+def cores_there() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def acceptance(model: pm.Model, target_accept: float | None) -> float:

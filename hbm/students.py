@@ -1,8 +1,8 @@
 """Students one by one, as observed variables whose density costs no more than their schools'.
 
 The number of a school's students and two sums over them say all there is to say of the school's
-parameters. The sums are taken of the observed values once, when the model is compiled, so that a
-gradient costs the number of schools and not that of students.
+parameters. The sums are taken of the observed values once, when the density is written down, so
+that a gradient costs the number of schools and not that of students.
 """
 
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
+from pytensor.graph.basic import Constant
 from pytensor.tensor import TensorVariable
 
 from hbm.likelihoods import beta_students_logp, normal_students_logp
@@ -17,8 +18,18 @@ from hbm.likelihoods import beta_students_logp, normal_students_logp
 __all__ = ["beta_students", "normal_students"]
 
 
-def _sum_by_group(values: Any, index: TensorVariable, like: TensorVariable) -> TensorVariable:
-    return pt.inc_subtensor(pt.zeros(like.shape)[index], values)
+def _numbers(value: Any) -> tuple[Any, Any]:
+    """Return what a constant holds with NumPy's functions, or a variable with PyTensor's.
+
+    PyTensor leaves the sums by group of a constant to be taken anew with every gradient.
+    """
+    return (np, value.data) if isinstance(value, Constant) else (pt, value)
+
+
+def _sum_by_group(values: Any, index: np.ndarray) -> Any:
+    if isinstance(values, np.ndarray):
+        return np.bincount(index, values)
+    return pt.inc_subtensor(pt.zeros(int(index.max()) + 1)[index], values)
 
 
 def beta_students(
@@ -61,10 +72,11 @@ def beta_students(
     0
     """
 
-    def logp(value, mu, nu, index):
-        n = _sum_by_group(pt.ones_like(value), index, mu)
-        sum_log = _sum_by_group(pt.log(value), index, mu)
-        sum_log1m = _sum_by_group(pt.log1p(-value), index, mu)
+    def logp(value, mu, nu, _):
+        xp, value = _numbers(value)
+        n = np.bincount(index).astype(float)
+        sum_log = _sum_by_group(xp.log(value), index)
+        sum_log1m = _sum_by_group(xp.log1p(-value), index)
         return beta_students_logp(n, sum_log, sum_log1m, mu, nu).sum()
 
     def random(mu, nu, index, rng=None, size=None):
@@ -126,11 +138,12 @@ def normal_students(
     ('person',)
     """
 
-    def logp(value, mu, sigma, index):
-        n = _sum_by_group(pt.ones_like(value), index, mu)
-        mean = _sum_by_group(value, index, mu) / n
-        squares = _sum_by_group((value - mean[index]) ** 2, index, mu)
-        sd = pt.sqrt(squares / pt.maximum(n - 1, 1))
+    def logp(value, mu, sigma, _):
+        xp, value = _numbers(value)
+        n = np.bincount(index).astype(float)
+        mean = _sum_by_group(value, index) / n
+        squares = _sum_by_group((value - mean[index]) ** 2, index)
+        sd = xp.sqrt(squares / np.maximum(n - 1, 1))
         return normal_students_logp(n, mean, sd, mu, sigma).sum()
 
     def random(mu, sigma, index, rng=None, size=None):

@@ -551,3 +551,19 @@ def test_tails_fall_as_those_of_students():
     for mu, nu in ([1e-5, 1e-6], 5.0), ([1 - 1e-5, 1 - 1e-6], 5.0), (0.6, [0.1, 0.01]):
         near, far = beta_summary_logp(mean, sd, n, mu, nu)
         assert near - far == pytest.approx(n * np.log(10), rel=1e-3)
+
+
+@pytest.mark.parametrize("density", [beta_summary_logp, beta_mean_logp])
+def test_no_students_say_nothing(density):
+    mu, nu = pt.dvectors("mu", "nu")
+    n, mean, sd = np.array([0.0, 0.0, 12.0]), np.array([0.0, 0.7, 0.7]), np.array([0.0, 0.1, 0.1])
+    data = (mean, sd, n) if density is beta_summary_logp else (mean, n)
+    given = {mu: np.array([0.6, 0.9, 0.6]), nu: np.array([5.0, 0.2, 5.0])}
+    found = density(*data, mu, nu)
+    np.testing.assert_array_equal(found.eval(given, mode=AS_WRITTEN)[:2], 0)
+    np.testing.assert_array_equal(density(*data, given[mu], given[nu])[:2], 0)
+    for gradient in pt.grad(found.sum(), [mu, nu]):
+        values = gradient.eval(given, mode=AS_WRITTEN)
+        np.testing.assert_array_equal(values[:2], 0)
+        assert np.isfinite(values[2])
+        assert values[2] != 0

@@ -193,3 +193,23 @@ def test_a_killed_process_is_an_error_of_its_fits(tables, monkeypatch):
     each = sample_each(killed, {2015: tables[2015][:3]}, **SMALL)
     assert not each.fits
     assert "terminated abruptly" in str(each.errors[2015])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::hbm.ConvergenceWarning")
+def test_a_dask_cluster_will_do(tables):
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        bad = tables | {"bad": tables[2016].assign(mean=63.9)}
+        executor = client.get_executor()
+        each = sample_each(hbm.exams.nested, bad, executor=executor, random_seed=3, **SMALL)
+    assert list(each.fits) == list(tables)
+    assert list(each.errors) == ["bad"]
+    for model, fit in each.fits.values():
+        assert fit["posterior"].sizes["draw"] == SMALL["draws"]
+        check_fit(model, fit)

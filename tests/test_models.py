@@ -4,12 +4,17 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
+import pymc as pm
+import pytensor.tensor as pt
 import pytest
 from models import MODELS, build, model_function, table_for
+from pytensor.graph.basic import Constant
+from pytensor.graph.traversal import ancestors
 from scipy import stats
 from scipy.special import expit
 
 import hbm
+from hbm.students import beta_students, normal_students
 
 GROUP = {"heights": "country", "scores": "school", "exams": "school"}
 PARENT = {"scores": "district", "exams": "authority"}
@@ -285,3 +290,28 @@ def test_many_groups_and_one_authority_each():
     table["sd"] = np.where(table["n_students"] > 1, 0.15, np.nan)
     model = hbm.exams.nested(table)
     assert np.isfinite(evaluate(model, model.logp(), model.initial_point()))
+
+
+@pytest.mark.parametrize("name", ["scores.nested", "heights.partial_pooling"])
+def test_a_gradient_costs_the_number_of_groups_and_not_of_individuals(name):
+    model = build(name)
+    density = model.logp()
+    longest = max(np.size(v.data) for v in ancestors([density]) if isinstance(v, Constant))
+    individuals = model.observed_RVs[0].type.shape[0]
+    assert longest <= 12 < individuals
+
+
+@pytest.mark.parametrize("students", [beta_students, normal_students])
+def test_sums_over_known_values_are_those_over_values_yet_to_come(students):
+    values = np.array([0.4, 0.7, 0.9, 0.55, 0.2])
+    first, second = (
+        pt.as_tensor([0.6, 0.8]),
+        pt.as_tensor(5.0 if students is normal_students else [5.0, 9.0]),
+    )
+    with pm.Model(coords={"student": range(5)}):
+        score = students(
+            "score", first, second, np.array([0, 1, 1, 0, 1]), observed=values, dims="student"
+        )
+    later = pt.dvector()
+    known = pm.logp(score, values).eval(mode="FAST_COMPILE")
+    assert known == pytest.approx(pm.logp(score, later).eval({later: values}, mode="FAST_COMPILE"))

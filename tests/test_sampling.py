@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 import hbm
+from hbm import sampling
 
 SETTINGS = {"draws": 50, "tune": 100, "chains": 2, "progressbar": False}
 
@@ -120,3 +121,21 @@ def test_tables_are_not_changed():
     before = table.copy(deep=True)
     hbm.article.scores_nested(table)
     pd.testing.assert_frame_equal(table, before)
+
+
+@pytest.mark.parametrize(
+    ("given", "there", "used"),
+    [({}, 3, 3), ({}, 64, 4), ({"cores": 1}, 3, 1), ({"nuts_sampler": "pymc"}, 3, None)],
+)
+def test_chains_run_on_all_cores(given, there, used, heights_model, monkeypatch):
+    class Asked(Exception):
+        pass
+
+    def sample(*_, cores, **__):
+        raise Asked(cores)
+
+    monkeypatch.setattr(pm, "sample", sample)
+    monkeypatch.setattr(sampling, "cores_there", lambda: there)
+    with pytest.raises(Asked) as asked:
+        hbm.sample(heights_model, **given)
+    assert asked.value.args == (used,)

@@ -1,0 +1,35 @@
+"""All course-years of the workbook, with `hbm.sample_each`."""
+
+import warnings
+
+import common
+
+import hbm
+
+
+def main():
+    results = common.results(common.options(__doc__).workbook)
+    years = results[["course", "year"]].drop_duplicates().itertuples(index=False, name=None)
+    tables = {pair: hbm.exam_table(results, course=pair[0], year=pair[1]) for pair in years}
+    rows = []
+    for settings in ({}, {"draws": 250, "tune": 200}):
+        row = {
+            "fits": len(tables),
+            "schools": sum(map(len, tables.values())),
+            "draws": f"4 × {settings.get('draws', 1000)}",
+        }
+        with warnings.catch_warnings(), common.stopwatch(row):
+            warnings.simplefilter("ignore", hbm.ConvergenceWarning)
+            each = hbm.sample_each(
+                hbm.exams.nested, tables, random_seed=1, progressbar=False, **settings
+            )
+        del row["CPU s"]  # of other processes
+        ess = [common.smallest_ess(fit) for _, fit in each.fits.values()]
+        rows.append(row | {"failed": len(each.errors), "warned": len(each.warnings)})
+        rows[-1] |= {"smallest ESS": min(ess), "median of smallest": sorted(ess)[len(ess) // 2]}
+        common.show("So far", rows)
+    common.show("Many fits: every course and year", rows)
+
+
+if __name__ == "__main__":
+    main()
