@@ -7,7 +7,7 @@ from the population, and the posterior of all else stays as it was.
 """
 
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,12 +20,18 @@ from pytensor.graph.basic import Constant
 
 from hbm.parameterisation import Informed
 from hbm.recipes import recipe_of
+from hbm.sampling import finished
 
 __all__ = ["Compiled", "Shape", "common_shapes", "shape_of"]
 
 # Of the largest table's schools: a table with fewer is not worth filling up. At this size compiling
 # again costs as much as a few fits' steps for schools of no students.
 _LEAST_FILLED = 0.7
+_VARIABLES = {
+    *("eta", "tau_authority", "tau_school", "nu", "tau_nu"),
+    *("eta_authority", "eta_school", "log_nu_school"),
+    *("mu", "mu_authority", "mu_school", "nu_school"),
+}
 
 
 class Shape(NamedTuple):
@@ -72,8 +78,13 @@ def shape_of(model: pm.Model) -> Shape | None:
         recipe = recipe_of(model)
     except ValueError:
         return None
-    centred = recipe.arguments.get("parameterisation") == "centred"
-    if not recipe.function.startswith("hbm.exams.") or centred:
+    if not recipe.function.startswith("hbm.exams."):
+        return None
+    # Something may have been added to the model since it was made.
+    names = {variable.name for variable in model.free_RVs + model.deterministics}
+    if names - _VARIABLES or len(model.observed_RVs) > 1 or model.potentials:
+        return None
+    if recipe.arguments["parameterisation"] == "centred":
         return None
     return Shape(
         recipe.function,
@@ -129,10 +140,8 @@ class Compiled:
 
     Parameters
     ----------
-    function : callable
-        Takes a table and returns the model.
-    table : pandas.DataFrame
-        One of the tables: its columns are needed, not its numbers.
+    model : pymc.Model
+        One of the models: what it is counts, not its numbers.
     shape : Shape
         What the model must hold.
 
@@ -141,16 +150,18 @@ class Compiled:
     >>> import hbm
     >>> table = hbm.simulate.exams([2, 1], [5, 8, 40], random_seed=1)[0]
     >>> model = hbm.exams.nested(table)
-    >>> compiled = Compiled(hbm.exams.nested, table, shape_of(model))  # doctest: +SKIP
+    >>> compiled = Compiled(model, shape_of(model))  # doctest: +SKIP
     >>> fit = compiled.sample(model, draws=100)  # doctest: +SKIP
     """
 
-    def __init__(
-        self, function: Callable[[pd.DataFrame], pm.Model], table: pd.DataFrame, shape: Shape
-    ) -> None:
+    def __init__(self, model: pm.Model, shape: Shape) -> None:
         import nutpie
 
-        model = function(_table_of(shape, table))
+        from hbm import exams
+
+        recipe = recipe_of(model)
+        build = getattr(exams, recipe.function.rpartition(".")[2])
+        model = build(_table_of(shape, recipe.table), **recipe.arguments)
         self._variables = _open(model)
         self._compiled = nutpie.compile_pymc_model(
             model,
@@ -215,6 +226,7 @@ class Compiled:
             save_warmup=False,
         )
         seconds = time.time() - start
+        fit = finished(fit, draws, chains)
         fit["posterior"] = _cut(fit["posterior"].to_dataset(), model)
         patch_nutpie_idata(fit, model, sampling_time=seconds)
         return fit

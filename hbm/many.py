@@ -21,7 +21,6 @@ import xarray as xr
 
 from hbm.compiled import Compiled, Shape, common_shapes, shape_of
 from hbm.diagnostics import ConvergenceWarning
-from hbm.recipes import recipe_of
 from hbm.sampling import acceptance, check_whole_number, cores_there, sample, warn_if_poor
 
 __all__ = ["Fits", "sample_each"]
@@ -227,7 +226,7 @@ def _fit(
             fit = sample(model, cores=1, progressbar=False, **settings)
         else:
             if getattr(_last, "shape", None) != shape:
-                _last.compiled = Compiled(function, recipe_of(model).table, shape)
+                _last.compiled = Compiled(model, shape)
                 _last.shape = shape
             accept = acceptance(model, settings["target_accept"])
             fit = _last.compiled.sample(model, **settings | {"target_accept": accept})

@@ -129,7 +129,7 @@ def sample(
             initvals=raw_starts(model),
             **settings,
         )
-    fit = _finished(fit, draws, chains)
+    fit = finished(fit, draws, chains)
     warn_if_poor(fit)
     return fit
 
@@ -176,7 +176,7 @@ def _interrupts_explained() -> Iterator[None]:
         raise KeyboardInterrupt(_NOTHING_KEPT) from None
 
 
-def _finished(fit: xr.DataTree, draws: int, chains: int) -> xr.DataTree:
+def finished(fit: xr.DataTree, draws: int, chains: int) -> xr.DataTree:
     """Return the draws that were made, if sampling was interrupted, and say what was lost.
 
     Neither sampler says a word. nutpie fills up shorter chains with NaN and zeros, PyMC cuts them.

@@ -4,6 +4,7 @@ import functools
 
 import arviz_stats as azs
 import numpy as np
+import pymc as pm
 import pytest
 from scipy import stats
 
@@ -49,7 +50,7 @@ def opened(monkeypatch):
 @pytest.mark.parametrize("name", BUILDERS)
 def test_density_is_that_of_the_model_and_of_schools_that_say_nothing(name, opened):
     function = BUILDERS[name]
-    compiled = Compiled(function, table_of("a"), shape_for_both(function))
+    compiled = Compiled(function(table_of("a")), shape_for_both(function))
     density = opened[0].compile_logp(mode="FAST_COMPILE")
     filled = opened[0].initial_point()
     rng = np.random.default_rng(3)
@@ -71,7 +72,7 @@ def test_density_is_that_of_the_model_and_of_schools_that_say_nothing(name, open
 @pytest.mark.filterwarnings("ignore::hbm.ConvergenceWarning")
 def test_fits_are_those_of_the_model_alone():
     settings = {"draws": 1000, "tune": 400, "chains": 2, "random_seed": 4}
-    compiled = Compiled(hbm.exams.nested, table_of("a"), shape_for_both(hbm.exams.nested))
+    compiled = Compiled(hbm.exams.nested(table_of("a")), shape_for_both(hbm.exams.nested))
     for which in ("b", "a"):
         model = hbm.exams.nested(table_of(which))
         fit = compiled.sample(model, **settings, target_accept=0.9)
@@ -120,12 +121,26 @@ def test_other_models_have_no_shape():
     assert shape_of(hbm.exams.nested(table).copy()) is None
 
 
+def test_a_model_with_something_added_has_no_shape():
+    for add in (
+        lambda: pm.Potential("more", pm.math.sqr(pm.modelcontext(None)["eta"])),
+        lambda: pm.Normal("more"),
+        lambda: pm.Deterministic("more", pm.modelcontext(None)["eta"] + 1),
+        lambda: pm.Normal("more", pm.modelcontext(None)["eta"], observed=1.0),
+    ):
+        model = hbm.exams.nested(table_of("a"))
+        assert shape_of(model)
+        with model:
+            add()
+        assert shape_of(model) is None
+
+
 def test_a_model_is_not_changed_by_what_is_compiled_from_its_table(opened):
     table = table_of("a")
     before = table.copy()
     model = hbm.exams.nested(table)
     density = model.compile_logp(mode="FAST_COMPILE")(model.initial_point())
-    Compiled(hbm.exams.nested, table, shape_of(model))
+    Compiled(model, shape_of(model))
     assert table.equals(before)
     assert model.compile_logp(mode="FAST_COMPILE")(model.initial_point()) == density
     assert opened[0] is not model

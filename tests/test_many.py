@@ -71,7 +71,7 @@ def test_models_of_like_size_are_compiled_once(tables, monkeypatch):
     made = []
 
     class Compiled:
-        def __init__(self, function, table, shape):
+        def __init__(self, model, shape):
             made.append(shape)
 
         def sample(self, model, **settings):
