@@ -120,7 +120,7 @@ print(fit["posterior"].sizes["draw"], int(fit["posterior"]["mu"].isnull().sum())
 
 @pytest.mark.slow
 def test_control_c_keeps_what_nutpie_has_drawn():
-    command = [sys.executable, "-c", CODE, "4"]
+    command = [sys.executable, "-c", CODE, "1"]
     run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     draws, missing = map(int, run.stdout.split())
     assert 4 <= draws < 5_000_000

@@ -10,7 +10,7 @@ one each, and its own default priors. Tables of means and standard deviations it
 import time
 import warnings
 
-import common
+import measuring
 
 import hbm
 
@@ -83,8 +83,8 @@ def measure(name, form, build, sampler):
 
 
 def main():
-    workbook = common.options(__doc__).workbook
-    table = hbm.exam_table(common.results(workbook), course="Mathematics 30-1", year=2016)
+    workbook = measuring.options(__doc__).workbook
+    table = hbm.exam_table(measuring.results(workbook), course="Mathematics 30-1", year=2016)
     tables = {
         "heights.partial_pooling": hbm.load_dataset("heights"),
         "scores.nested": hbm.load_dataset("nested_scores"),
@@ -96,7 +96,7 @@ def main():
         for sampler in ("nutpie", "pymc"):
             for form, build in builds.items():
                 rows.append(measure(name, form, build, sampler))
-    common.show(f"Draws: 4 × 1,000; exams: {len(table)} schools", rows)
+    measuring.show(f"Draws: 4 × 1,000; exams: {len(table)} schools", rows)
 
 
 if __name__ == "__main__":

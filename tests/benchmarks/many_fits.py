@@ -2,13 +2,13 @@
 
 import warnings
 
-import common
+import measuring
 
 import hbm
 
 
 def main():
-    results = common.results(common.options(__doc__).workbook)
+    results = measuring.results(measuring.options(__doc__).workbook)
     years = results[["course", "year"]].drop_duplicates().itertuples(index=False, name=None)
     tables = {pair: hbm.exam_table(results, course=pair[0], year=pair[1]) for pair in years}
     rows = []
@@ -18,17 +18,17 @@ def main():
             "schools": sum(map(len, tables.values())),
             "draws": f"4 × {settings.get('draws', 1000)}",
         }
-        with warnings.catch_warnings(), common.stopwatch(row):
+        with warnings.catch_warnings(), measuring.stopwatch(row):
             warnings.simplefilter("ignore", hbm.ConvergenceWarning)
             each = hbm.sample_each(
                 hbm.exams.nested, tables, random_seed=1, progressbar=False, **settings
             )
         del row["CPU s"]  # of other processes
-        ess = [common.smallest_ess(fit) for _, fit in each.fits.values()]
+        ess = [measuring.smallest_ess(fit) for _, fit in each.fits.values()]
         rows.append(row | {"failed": len(each.errors), "warned": len(each.warnings)})
         rows[-1] |= {"smallest ESS": min(ess), "median of smallest": sorted(ess)[len(ess) // 2]}
-        common.show("So far", rows)
-    common.show("Many fits: every course and year", rows)
+        measuring.show("So far", rows)
+    measuring.show("Many fits: every course and year", rows)
 
 
 if __name__ == "__main__":

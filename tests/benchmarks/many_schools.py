@@ -2,14 +2,14 @@
 
 import warnings
 
-import common
+import measuring
 import numpy as np
 
 import hbm
 
 
 def main():
-    common.options(__doc__)
+    measuring.options(__doc__)
     rows = []
     for n_schools in (320, 1000, 5000):
         rng = np.random.default_rng(n_schools)
@@ -17,16 +17,16 @@ def main():
         table = hbm.simulate.exams(np.full(n_schools // 10, 10), sizes, random_seed=rng)[0]
         model = hbm.exams.nested(table)
         row = {"schools": n_schools, "authorities": n_schools // 10}
-        row["µs a gradient"] = round(common.microseconds_per_gradient(model))
+        row["µs a gradient"] = round(measuring.microseconds_per_gradient(model))
         row["µs a school"] = round(row["µs a gradient"] / n_schools, 3)
-        with warnings.catch_warnings(), common.stopwatch(row, "fit"):
+        with warnings.catch_warnings(), measuring.stopwatch(row, "fit"):
             warnings.simplefilter("ignore", hbm.ConvergenceWarning)
             fit = hbm.sample(model, random_seed=1, progressbar=False)
         row["steps"] = round(float(fit["sample_stats/n_steps"].mean()), 1)
-        row["ESS a draw"] = round(common.smallest_ess(fit) / 4000, 3)
-        row["peak MB"] = common.peak_megabytes()
+        row["ESS a draw"] = round(measuring.smallest_ess(fit) / 4000, 3)
+        row["peak MB"] = measuring.peak_megabytes()
         rows.append(row)
-    common.show("Many schools: exams.nested", rows)
+    measuring.show("Many schools: exams.nested", rows)
 
 
 if __name__ == "__main__":

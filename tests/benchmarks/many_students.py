@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 
-import common
+import measuring
 import numpy as np
 
 import hbm
@@ -25,24 +25,24 @@ def main():
     if len(sys.argv) == 3 and sys.argv[1] == "--each":
         row = {"students": 1000 * int(sys.argv[2])}
         table = students(int(sys.argv[2]))
-        row["table MB"] = common.peak_megabytes()
-        with common.stopwatch(row, "build"):
+        row["table MB"] = measuring.peak_megabytes()
+        with measuring.stopwatch(row, "build"):
             model = hbm.scores.nested(table)
-        with common.stopwatch(row, "fit"):
+        with measuring.stopwatch(row, "fit"):
             fit = hbm.sample(model, random_seed=1, progressbar=False)
         row["sampling s"] = round(float(fit["posterior"].attrs["sampling_time"]), 1)
         row["steps"] = float(fit["sample_stats/n_steps"].mean())
-        row["ESS"] = common.smallest_ess(fit)
-        row["peak MB"] = common.peak_megabytes()
-        row["µs a gradient"] = round(common.microseconds_per_gradient(model))
-        with common.stopwatch(row, "loo"):
+        row["ESS"] = measuring.smallest_ess(fit)
+        row["peak MB"] = measuring.peak_megabytes()
+        row["µs a gradient"] = round(measuring.microseconds_per_gradient(model))
+        with measuring.stopwatch(row, "loo"):
             hbm.loo(model, fit, unit="school")
-        with common.stopwatch(row, "check"):
+        with measuring.stopwatch(row, "check"):
             hbm.check_predictive(model, fit, draws=100, random_seed=1)
-        row["peak MB in all"] = common.peak_megabytes()
+        row["peak MB in all"] = measuring.peak_megabytes()
         print(json.dumps(row))
         return
-    common.options(__doc__)
+    measuring.options(__doc__)
     rows = []
     for n_each in (10, 1000):
         done = subprocess.run(
@@ -52,7 +52,7 @@ def main():
             check=True,
         )
         rows.append(json.loads(done.stdout.splitlines()[-1]))
-    common.show("Many students: scores.nested, 1,000 schools of 100 districts", rows)
+    measuring.show("Many students: scores.nested, 1,000 schools of 100 districts", rows)
 
 
 if __name__ == "__main__":

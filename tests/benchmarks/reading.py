@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-import common
+import measuring
 
 HBM = "import sys, time, hbm; start = time.process_time(); hbm.read_diploma(sys.argv[1])"
 PANDAS = "import sys, time, pandas; start = time.process_time(); pandas.read_excel(sys.argv[1])"
@@ -14,7 +14,7 @@ print(time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_m
 
 
 def main():
-    workbook = common.options(__doc__).workbook
+    workbook = measuring.options(__doc__).workbook
     rows = []
     if workbook is None:
         print("\nReading is measured on the real workbook only: --workbook")
@@ -24,7 +24,7 @@ def main():
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         seconds, kilobytes = map(float, done.stdout.split())
         rows.append({"": name, "CPU s": round(seconds, 1), "peak MB": round(kilobytes / 1e3)})
-    common.show("Reading the workbook (the imports' memory is in it)", rows)
+    measuring.show("Reading the workbook (the imports' memory is in it)", rows)
 
 
 if __name__ == "__main__":

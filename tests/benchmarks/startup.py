@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 
-import common
+import measuring
 
 import hbm
 
@@ -75,8 +75,8 @@ def run(table, cache, draws):
 
 
 def main():
-    workbook = common.options(__doc__).workbook
-    table = hbm.exam_table(common.results(workbook), course="Mathematics 30-1", year=2016)
+    workbook = measuring.options(__doc__).workbook
+    table = hbm.exam_table(measuring.results(workbook), course="Mathematics 30-1", year=2016)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         table.to_pickle(f"{folder}/table")
@@ -84,7 +84,7 @@ def main():
             for state in ("empty", "warm"):
                 row = run(f"{folder}/table", f"{folder}/cache{draws}", draws)
                 rows.append({"draws": f"4 × {draws}", "caches": state} | row)
-    common.show(f"Startup, {len(table)} schools: seconds from an empty process to a table", rows)
+    measuring.show(f"Startup, {len(table)} schools: seconds from an empty process to a table", rows)
 
 
 if __name__ == "__main__":
