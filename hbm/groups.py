@@ -196,15 +196,16 @@ def group(table: pd.DataFrame, column: str) -> Groups:
     if missing.any():
         rows = ", ".join(str(label) for label in table.index[missing][:5])
         raise ValueError(f"column {column!r} has no label in {missing.sum()} rows: {rows}")
-    index, labels = pd.factorize(text)
-    unwritable = np.array(["\0" in x or any("\ud800" <= c <= "\udfff" for c in x) for x in labels])
-    bad = np.flatnonzero(unwritable[index])
+    # Before they are told apart: some versions of pandas take a label to end at its first NUL.
+    unwritable = {x for x in set(text) if "\0" in x or any("\ud800" <= c <= "\udfff" for c in x)}
+    bad = np.flatnonzero([x in unwritable for x in text])
     if len(bad):
         rows = ", ".join(str(label) for label in table.index[bad[:5]])
         raise ValueError(
             f"column {column!r} has labels with characters that cannot be written, in {len(bad)} "
             f"rows: {rows}. Was the file read with the right encoding?"
         )
+    index, labels = pd.factorize(text)
     return Groups(np.asarray(labels, dtype=object), index)
 
 
