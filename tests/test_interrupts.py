@@ -104,6 +104,7 @@ def test_a_whole_fit_is_left_alone(sample):
 
 CODE = """
 import os, signal, sys, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in jobs of some shells
 import nutpie, hbm
 original = nutpie.sample
 

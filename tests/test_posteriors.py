@@ -13,6 +13,10 @@ import hbm
 RECOMMENDED = ["heights.partial_pooling", "scores.nested", "exams.nested"]
 OTHERS = [n for n in MODELS if n not in RECOMMENDED and "complete" not in n]
 
+# With longer steps the non-centred form has a few divergences, and ArviZ's standard errors of its
+# sds were 1.4 times too small.
+FOR_SLOW_CHAINS = {"draws": 8000, "target_accept": 0.99}
+
 
 def sample(model, seed=1, **settings):
     settings = {"draws": 2000, "tune": 1000, "target_accept": 0.95} | settings
@@ -49,7 +53,7 @@ def assert_same_posterior(first, second):
 @pytest.mark.parametrize("parameterisation", ["centred", "non-centred"])
 @pytest.mark.parametrize("name", RECOMMENDED)
 def test_parameterisations_agree(name, parameterisation, informed_fits):
-    other = sample(build(name, parameterisation=parameterisation), seed=2, draws=4000)
+    other = sample(build(name, parameterisation=parameterisation), seed=2, **FOR_SLOW_CHAINS)
     assert_same_posterior(informed_fits(name), other)
 
 
@@ -58,7 +62,7 @@ def test_parameterisations_agree(name, parameterisation, informed_fits):
 @pytest.mark.parametrize("parameterisation", ["centred", "non-centred"])
 @pytest.mark.parametrize("name", OTHERS)
 def test_parameterisations_of_the_other_models_agree(name, parameterisation, informed_fits):
-    other = sample(build(name, parameterisation=parameterisation), seed=2, draws=4000)
+    other = sample(build(name, parameterisation=parameterisation), seed=2, **FOR_SLOW_CHAINS)
     assert_same_posterior(informed_fits(name), other)
 
 
