@@ -18,8 +18,8 @@ import xarray as xr
 from pymc.backends.arviz import patch_nutpie_idata
 from pytensor.graph.basic import Constant
 
-from hbm.parameterisation import Informed
-from hbm.recipes import recipe_of
+from hbm.parameterisation import Informed, raw_starts
+from hbm.recipes import make_again, recipe_of
 from hbm.sampling import finished
 
 __all__ = ["Compiled", "Shape", "common_shapes", "shape_of"]
@@ -157,20 +157,13 @@ class Compiled:
     def __init__(self, model: pm.Model, shape: Shape) -> None:
         import nutpie
 
-        from hbm import exams
-
         recipe = recipe_of(model)
-        build = getattr(exams, recipe.function.rpartition(".")[2])
-        model = build(_table_of(shape, recipe.table), **recipe.arguments)
+        model = make_again(recipe._replace(table=_table_of(shape, recipe.table)))
         self._variables = _open(model)
         self._compiled = nutpie.compile_pymc_model(
             model,
             # Variables too, for the starts to follow the table's numbers.
-            initial_points={
-                rv.name: model[f"{rv.name}_raw"][0]
-                for rv in model.free_RVs
-                if f"{rv.name}_raw" in model.named_vars
-            },
+            initial_points={name: model[f"{name}_raw"][0] for name in raw_starts(model)},
         )
 
     def use(self, model: pm.Model) -> None:

@@ -21,7 +21,7 @@ import xarray as xr
 
 from hbm.compiled import Compiled, Shape, common_shapes, shape_of
 from hbm.diagnostics import ConvergenceWarning
-from hbm.sampling import acceptance, check_whole_number, cores_there, sample, warn_if_poor
+from hbm.sampling import acceptance, check_lengths, cores_there, sample, warn_if_poor
 
 __all__ = ["Fits", "sample_each"]
 
@@ -137,9 +137,7 @@ def sample_each(
         raise TypeError(f"function must return a model, got {type(function).__name__}")
     if not tables:
         raise ValueError("there are no tables to fit")
-    check_whole_number("draws", draws, 4)
-    check_whole_number("chains", chains, 1)
-    check_whole_number("tune", tune, 0)
+    check_lengths(draws, tune, chains)
     seeds = np.random.SeedSequence(random_seed).generate_state(len(tables)).tolist()
     settings = {"draws": draws, "tune": tune, "chains": chains, "target_accept": target_accept}
     models, errors = {}, {}

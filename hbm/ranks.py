@@ -142,13 +142,13 @@ def ranks(
     table[["mean", "lower", "upper"]] = summary[["mean", "lower", "upper"]]
     table["expected_rank"] = rank.mean(axis=0)
     ends = np.quantile(rank, [(1 - prob) / 2, (1 + prob) / 2], axis=0, method="inverted_cdf")
-    table["rank_lower"], table["rank_upper"] = ends.astype(int)
+    own = ends.astype(int)
+    table["rank_lower"], table["rank_upper"] = own
 
     centre, spread = values.mean(axis=0), values.std(axis=0, ddof=1)
     worst = _worst_inversion(values, centre, spread)
     # A hair more than the quantile, so that rounding does not order the pair that made it.
     c = np.quantile(worst, prob, method="inverted_cdf") * (1 + 1e-9)
-    own = ends.astype(int)
     table["joint_lower"], table["joint_upper"] = _joint_intervals(
         rank, own, centre, spread, prob, c
     )

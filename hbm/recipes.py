@@ -6,9 +6,11 @@ A PyMC model does not know its maker. The model functions of this package are ma
 
 import dataclasses
 import functools
+import importlib
 import inspect
 import math
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -20,6 +22,7 @@ from hbm.groups import label_text, require_columns
 
 __all__ = ["Recipe", "check_priors", "columns_of", "recipe_of", "remembered"]
 
+_MODULES = ("hbm.heights", "hbm.scores", "hbm.exams", "hbm.article")
 _LABELS = ("country", "authority", "district", "school")
 # Name of a model's observed variable: the columns of numbers that it was made from.
 _NUMBERS = {
@@ -138,6 +141,20 @@ def recipe_of(model: pm.Model) -> Recipe:
             "file. The fit alone can be kept with fit.to_netcdf(path)"
         )
     return _recipes[model]
+
+
+def module_and_name(function: str) -> tuple[ModuleType, str]:
+    """Find a model's function among those of this package, and never elsewhere."""
+    module, _, name = function.rpartition(".")
+    if module not in _MODULES or name not in importlib.import_module(module).__all__:
+        raise ValueError(f"this version of hbm has no model {function!r}")
+    return importlib.import_module(module), name
+
+
+def make_again(recipe: Recipe) -> pm.Model:
+    """Make a model by its recipe."""
+    module, name = module_and_name(recipe.function)
+    return getattr(module, name)(recipe.table, **recipe.arguments)
 
 
 def check_priors(priors: Any, *, positive: Sequence[str]) -> None:

@@ -103,10 +103,8 @@ def sample(
     if nuts_sampler not in ("nutpie", "pymc"):
         raise ValueError(f"nuts_sampler must be 'nutpie' or 'pymc', got {nuts_sampler!r}")
     check_model(model)
-    check_whole_number("draws", draws, _LEAST_DRAWS)
-    check_whole_number("chains", chains, 1)
-    check_whole_number("tune", tune, 0)
-    check_whole_number("cores", cores, 1)
+    check_lengths(draws, tune, chains)
+    _check_whole_number("cores", cores, 1)
     target_accept = acceptance(model, target_accept)
     settings = {}
     if cores is None and nuts_sampler == "nutpie":
@@ -240,7 +238,7 @@ def sample_prior_predictive(
     ValueError: the model has no prior predictive: the prior of nu_school is flat, which is ...
     """
     check_model(model)
-    check_whole_number("draws", draws, 1)
+    _check_whole_number("draws", draws, 1)
     flat = [rv.name for rv in model.free_RVs if isinstance(rv.owner.op, FlatRV | HalfFlatRV)]
     if flat:
         raise ValueError(
@@ -307,7 +305,14 @@ def check_model(model: pm.Model) -> None:
         raise TypeError(f"model must be a pymc.Model, got {type(model).__name__}")
 
 
-def check_whole_number(name: str, value: int | None, least: int) -> None:
+def check_lengths(draws: int, tune: int | None, chains: int) -> None:
+    """Raise unless chains of these numbers of draws can be made and checked."""
+    _check_whole_number("draws", draws, _LEAST_DRAWS)
+    _check_whole_number("chains", chains, 1)
+    _check_whole_number("tune", tune, 0)
+
+
+def _check_whole_number(name: str, value: int | None, least: int) -> None:
     if value is None and name in ("tune", "cores"):
         return
     if isinstance(value, bool | np.bool) or not isinstance(value, int | np.integer):

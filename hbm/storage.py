@@ -8,13 +8,11 @@ is, as attributes that can be read: ``hbm_model``, ``hbm_arguments``, ``hbm_prio
 
 import dataclasses
 import hashlib
-import importlib
 import json
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -24,12 +22,11 @@ import xarray as xr
 from pymc.logprob import conditional_logp
 
 from hbm.export import write_whole
-from hbm.recipes import Recipe, columns_of, recipe_of
+from hbm.recipes import Recipe, columns_of, make_again, module_and_name, recipe_of
 from hbm.sampling import check_fit
 
 __all__ = ["load", "save"]
 
-_MODULES = ("hbm.heights", "hbm.scores", "hbm.exams", "hbm.article")
 _PACKAGES = ("hbm", "pymc", "pytensor", "nutpie", "arviz", "xarray", "numpy", "scipy")
 _ATTRIBUTES = ("model", "arguments", "priors", "versions", "data_sha256", "log_density")
 
@@ -79,7 +76,7 @@ def save(model: pm.Model, fit: xr.DataTree, path: str | os.PathLike[str]) -> Pat
     """
     recipe = recipe_of(model)
     # What is checked is the model as it will be made again, not the one at hand.
-    _check_same(_make(recipe), fit)
+    _check_same(make_again(recipe), fit)
     arguments = dict(recipe.arguments)
     priors = arguments.pop("priors", None)
     columns = {name: ("row", recipe.table[name].to_numpy()) for name in recipe.table}
@@ -161,7 +158,7 @@ def load(
     fit = tree.drop_nodes("table")
     fit.attrs = {name: value for name, value in attrs.items() if not name.startswith("hbm_")}
     saved_with = json.loads(attrs["hbm_versions"])
-    model = _make(_recipe(attrs, data))
+    model = make_again(_recipe(attrs, data))
     _check_same(model, fit)
     density, expected = _log_density(model, fit), float(attrs["hbm_log_density"])
     if not np.isclose(density, expected, rtol=1e-6, equal_nan=True):
@@ -174,21 +171,8 @@ def load(
     return model, fit
 
 
-def _module_and_name(function: str) -> tuple[ModuleType, str]:
-    """Find a model's function among those of this package, and never elsewhere."""
-    module, _, name = function.rpartition(".")
-    if module not in _MODULES or name not in importlib.import_module(module).__all__:
-        raise ValueError(f"this version of hbm has no model {function!r}")
-    return importlib.import_module(module), name
-
-
-def _make(recipe: Recipe) -> pm.Model:
-    module, name = _module_and_name(recipe.function)
-    return getattr(module, name)(recipe.table, **recipe.arguments)
-
-
 def _recipe(attrs: dict[str, Any], table: pd.DataFrame) -> Recipe:
-    module, _ = _module_and_name(attrs["hbm_model"])
+    module, _ = module_and_name(attrs["hbm_model"])
     arguments = json.loads(attrs["hbm_arguments"])
     priors = json.loads(attrs["hbm_priors"])
     if priors:

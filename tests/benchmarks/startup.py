@@ -16,7 +16,7 @@ import hbm
 
 STAGES = """
 import sys, time
-now = last = float(sys.argv[1])
+last = float(sys.argv[1])
 def lap(name):
     global last
     now = time.time()
@@ -29,9 +29,7 @@ lap("import")
 model = hbm.exams.nested(table)
 lap("build")
 import nutpie
-from hbm.parameterisation import raw_starts
 lap("import nutpie")
-import pymc, unittest.mock
 compile_ = nutpie.compile_pymc_model
 def compiled(*args, **kwargs):
     start = time.time()
