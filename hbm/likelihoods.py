@@ -4,34 +4,9 @@ A table gives for each school the mean ȳ, the standard deviation s and the numb
 and no student. If the students are Normal, (ȳ, s) lose nothing: the mean is Normal, the variance an
 independent χ², and the posterior is that of the raw students.
 
-If they are Beta(μν, (1−μ)ν), no exact density of (ȳ, s) is known, but its moments are, and so is
-what it does near a mean of 0 or 1. The likelihood here is pinned to both. Write h = ȳ(1−ȳ) and
-v = μ(1−μ)/(ν+1), the variance of one student.
-
-* **The mean** is Beta(μN, (1−μ)N) with N = n(ν+1) − 1: its mean μ and variance v/n are exact.
-* **The spread, given the mean.** Scores in [0, 1] with mean ȳ cannot have s² above nh/(n−1). The
-  part of it that they reach, r = s²(n−1)/(nh), lies in (0, 1) and is taken as Beta with mean e and
-  first parameter p, both functions of ȳ, since a high mean leaves less room for spread.
-  Near 0 the students of a Beta act like Gamma(μν) variables, for which s/ȳ is exactly independent
-  of ȳ (Lukacs 1955), and near 1 like Gamma((1−μ)ν) ones; so E[s²|ȳ] tends to nh²/(nμν+1) and
-  nh²/(n(1−μ)ν+1). At ȳ = μ, for many students, its level is v and its slope μ₃/v, with μ₃ the third
-  central moment of a student. One rational function has all of these,
-
-      e(ȳ) = (n−1) h (1+δh) / D(ȳ),
-      D(ȳ) = 1 + n {ν [(ȳ−μ)² + μ(1−μ)] + h [1 + (ȳ−μ) ν(1−2μ) / ((ν+2) μ(1−μ))]},
-
-  where δ, which vanishes as n grows, makes E[s²] = v for small n too (within 1 % for n ≥ 4 at means
-  of 0.5 to 0.8). In the same way p joins two ends known from the fourth moments of Gamma variables,
-  through the value that gives E[s⁴] = v²(1 + 2/(n−1) + κ/n), with κ the excess kurtosis.
-
-* **Far from the data**, where ν is below ½ or logit μ more than 1 + 4/√n beyond both 0 and logit ȳ,
-  moments no longer tell. The density goes on as that of students does: as μ, 1 − μ or ν tends to 0,
-  a Beta's density at a score inside (0, 1) falls in proportion, that of n students with the power
-  n.
-
-Normal students (ν → ∞) then have the χ² law, Gamma students (μ → 0 or 1) an E[s²|ȳ] in proportion
-to ȳ². No constant is fitted; :func:`beta_summary_logp` has the coverage measured with simulated
-students.
+If they are Beta(μν, (1−μ)ν), the density of (ȳ, s) is that of :mod:`hbm.summary_density`, pinned to
+its moments and to what it does near a mean of 0 or 1. No constant is fitted;
+:func:`beta_summary_logp` has the coverage measured with simulated students.
 
 Each ``..._logp`` takes numbers, NumPy arrays or PyTensor tensors that broadcast together, and
 returns the like: one formula serves the sampler and the quadratures outside it. The functions
@@ -52,6 +27,8 @@ from numpy.typing import ArrayLike
 from pytensor.graph.basic import Variable
 from scipy.special import gammaln
 
+from hbm.summary_density import MU, NU, summary_logp
+
 __all__ = [
     "beta_mean",
     "beta_mean_logp",
@@ -66,24 +43,11 @@ __all__ = [
 
 _NUMPY = SimpleNamespace(
     clip=np.clip,
-    exp=np.exp,
-    expm1=np.expm1,
     gammaln=gammaln,
     log=np.log,
     log1p=np.log1p,
-    maximum=np.maximum,
-    softplus=lambda x: np.logaddexp(0.0, x),
-    sqrt=np.sqrt,
     where=np.where,
 )
-
-# Beyond these limits a sampler meets rounding, not information; clipped there, densities and
-# gradients stay finite.
-_MU = 1e-9, 1 - 1e-9
-_NU = 1e-4, 1e7
-_E = 1e-12, 0.99
-_LEAST_NU = 0.5  # below which nearly all students are 0 or 1, and two moments say little of them
-_BEND = 0.1  # in logits, and in log nu: how sharply a density turns where the known ground ends
 
 
 def _ops(*values: Any) -> Any:
@@ -100,98 +64,6 @@ def _log_beta(xp: Any, y: Any, a: Any, b: Any) -> Any:
     """Return the log density of Beta(a, b) at y."""
     norm = xp.gammaln(a + b) - xp.gammaln(a) - xp.gammaln(b)
     return norm + (a - 1) * xp.log(y) + (b - 1) * xp.log1p(-y)
-
-
-def _log_end_shape(xp: Any, n: Any, a: Any) -> Any:
-    """Return log p where the mean goes to the end at which students act like Gamma(a) variables.
-
-    There t = s²/ȳ² has E t = n/(na + 1) and a known variance. Seen as the low part of an unbounded
-    range it asks for one p; seen as a part of its own range, t ≤ n, for another (exactly right at
-    n = 2). The geometric mean of the two calibrates best.
-    """
-    log_unbounded = xp.log((n - 1) / (2 * n)) - xp.log(a + 1)
-    log_unbounded = log_unbounded + xp.log(n * a + 2) + xp.log(n * a + 3)
-    log_bounded = xp.log(xp.expm1(log_unbounded)) - xp.log(n * a + 1)
-    return (log_unbounded - xp.log(n * a) + log_bounded) / 2
-
-
-def _spread_shapes(xp: Any, mean: Any, n: Any, mu: Any, nu: Any) -> tuple[Any, Any]:
-    """Return p and q of r = s²(n − 1)/(n h) ~ Beta(p, q), given the mean of n ≥ 2 Beta students.
-
-    Quotients are written as differences of logs: they hold at the ends, and PyTensor's algebra,
-    which multiplies quotients out, would make the gradient many times larger.
-    """
-    h_mu = mu * (1 - mu)
-    size = n * (nu + 1) - 1
-    product = h_mu * size**2
-    tilt = nu / (nu + 2) * (1 - 2 * mu) / h_mu
-
-    def h(y: Any) -> Any:
-        return y * (1 - y)
-
-    def log_d(y: Any) -> Any:
-        bend = nu * ((y - mu) ** 2 + h_mu) + h(y) * (1 + tilt * (y - mu))
-        return xp.log1p(n * bend)
-
-    # E[s²] = v. The law of the mean times h² is again a Beta, 2 higher on each side, with mean y2;
-    # under it 1/D has the mean curved/D(y2), to second order in 1/n.
-    y2 = (mu * size + 2) / (size + 4)
-    inverse = n * xp.exp(-log_d(y2))
-    slope = inverse * (2 * nu * (y2 - mu) + (1 - 2 * y2) * (1 + tilt * (y2 - mu)) + h(y2) * tilt)
-    bend = inverse * (nu - 1 + tilt * (1 + mu - 3 * y2))
-    curved = 1 + h(y2) / (size + 5) * (slope**2 - bend)
-    log_wanted = (
-        log_d(y2) + xp.log(size + 2) + xp.log(size + 3) - xp.log(size) - xp.log(product + size + 1)
-    )
-    delta = (xp.exp(log_wanted) - curved) * (size + 5) / (size + 4) / h(y2)
-    delta = xp.maximum(delta, -3.0)
-
-    def log_scale(y: Any) -> Any:
-        return xp.log1p(delta * h(y)) - log_d(y)
-
-    def e(y: Any) -> Any:
-        return xp.clip((n - 1) * h(y) * xp.exp(log_scale(y)), *_E)
-
-    # E[s⁴] = v²(1 + 2/(n − 1) + κ/n). Times h⁴ it is 4 higher, with mean y4; there it tells the
-    # squared coefficient of variation of s² given the mean, and so p.
-    y4 = (mu * size + 4) / (size + 8)
-    h_kurtosis = 6 * ((nu + 1) * (1 - 4 * h_mu) - h_mu * (nu + 2)) / (nu + 2) / (nu + 3)
-    log_ratio = (
-        xp.log(h_mu * (n + 1) / (n - 1) + h_kurtosis / n)
-        + sum(xp.log(size + i) for i in range(2, 8))
-        - sum(xp.log(size + i) for i in range(2))
-        - sum(xp.log(product + i * size + i**2) for i in range(1, 4))
-        - 2 * (log_scale(y4) + xp.log(curved))
-    )
-    cv2 = xp.maximum(xp.expm1(log_ratio), 1e-3 / n)
-    p4 = xp.clip((1 - e(y4)) / cv2 - e(y4), 0.05, n)  # binds below ν = 1.5 only, near 0 or 1
-
-    # p runs from end to end, bent so that it is p4 at y4.
-    p_0 = xp.exp(_log_end_shape(xp, n, mu * nu))
-    p_1 = xp.exp(_log_end_shape(xp, n, (1 - mu) * nu))
-    ratio = p4 / (p_0 + (p_1 - p_0) * y4)
-    up = xp.maximum(ratio - 1, 0.0) / h(y4)
-    down = xp.maximum(1 / ratio - 1, 0.0) / h(y4)
-    p = (p_0 + (p_1 - p_0) * mean) * (1 + up * h(mean)) / (1 + down * h(mean))
-    return p, p * (1 / e(mean) - 1)
-
-
-def _on_known_ground(xp: Any, mean: Any, n: Any, mu: Any, nu: Any) -> tuple[Any, Any, Any]:
-    """Return μ and ν no farther than the moments tell of the density, and how far beyond they were.
-
-    Far from what was published, or where nearly all students are 0 or 1, two moments say nothing of
-    the density there, and its form would have maxima of its own, where a chain stays for good.
-    """
-
-    def above(x: Any) -> Any:  # the larger of x and 0, but smooth: quadratures want no kink
-        return xp.softplus(x / _BEND) * _BEND
-
-    eta, centre, reach = xp.log(mu / (1 - mu)), xp.log(mean / (1 - mean)), 1 + 4 / xp.sqrt(n)
-    too_high = above(eta - xp.maximum(centre, 0.0) - reach)
-    too_low = above(-eta - xp.maximum(-centre, 0.0) - reach)
-    too_small = above(np.log(_LEAST_NU) - xp.log(nu))
-    near_mu = 1 / (1 + xp.exp(too_high - too_low - eta))
-    return near_mu, nu * xp.exp(too_small), too_high + too_low + too_small
 
 
 def beta_mean_logp(mean: Any, n: Any, mu: Any, nu: Any) -> Any:
@@ -220,7 +92,7 @@ def beta_mean_logp(mean: Any, n: Any, mu: Any, nu: Any) -> Any:
     """
     mean, n, mu, nu = _operands(mean, n, mu, nu)
     xp = _ops(mean, n, mu, nu)
-    mu, nu = xp.clip(mu, *_MU), xp.clip(nu, *_NU)
+    mu, nu = xp.clip(mu, *MU), xp.clip(nu, *NU)
     possible = (mean > 0) & (mean < 1)
     size = xp.where(n > 0, n, 1.0) * (nu + 1) - 1
     log_density = _log_beta(xp, xp.where(possible, mean, 0.5), mu * size, (1 - mu) * size)
@@ -230,7 +102,9 @@ def beta_mean_logp(mean: Any, n: Any, mu: Any, nu: Any) -> Any:
 def beta_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, nu: Any) -> Any:
     """Return the log density of the mean and the standard deviation of n Beta students.
 
-    It is the density of (ȳ, s), not of (ȳ, s²). Its form is at the head of this module.
+    It is the density of (ȳ, s), not of (ȳ, s²). Its form is at the head of
+    :mod:`hbm.summary_density`. A tensor has derivatives by `mu` and `nu`, not by the data, and no
+    second ones.
 
     Parameters
     ----------
@@ -291,26 +165,7 @@ def beta_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, nu: Any) -> Any:
     >>> float(beta_summary_logp(0.66, 0.0, 24, mu=0.65, nu=5.0))
     -inf
     """
-    mean, sd, n, mu, nu = _operands(mean, sd, n, mu, nu)
-    xp = _ops(mean, sd, n, mu, nu)
-    mu, nu = xp.clip(mu, *_MU), xp.clip(nu, *_NU)
-    # where() passes the NaN of the branch not taken into the gradient, so every branch is given
-    # numbers it can bear.
-    spread = n > 1
-    students = xp.where(spread, n, 2.0)
-    possible = (mean > 0) & (mean < 1)
-    y = xp.where(possible, mean, 0.5)
-    most = students / (students - 1) * y * (1 - y)
-    reached = possible & (sd > 0) & (sd**2 < most)
-    s = xp.where(spread & reached, sd, xp.sqrt(most / 2))
-    # One student's density needs no moments.
-    near_mu, near_nu, beyond = _on_known_ground(xp, y, students, mu, nu)
-    mu, nu = xp.where(spread, near_mu, mu), xp.where(spread, near_nu, nu)
-    p, q = _spread_shapes(xp, y, students, mu, nu)
-    log_sd = _log_beta(xp, s**2 / most, p, q) + xp.log(2 * s / most)
-    log_mean = beta_mean_logp(mean, n, mu, nu)
-    log_sd = xp.where(reached, log_sd - n * beyond, -np.inf)
-    return log_mean + xp.where(spread, log_sd, 0.0)
+    return summary_logp(*_operands(mean, sd, n, mu, nu))
 
 
 def beta_students_logp(n: Any, sum_log: Any, sum_log1m: Any, mu: Any, nu: Any) -> Any:
@@ -341,7 +196,7 @@ def beta_students_logp(n: Any, sum_log: Any, sum_log1m: Any, mu: Any, nu: Any) -
     """
     n, sum_log, sum_log1m, mu, nu = _operands(n, sum_log, sum_log1m, mu, nu)
     xp = _ops(n, sum_log, sum_log1m, mu, nu)
-    mu, nu = xp.clip(mu, *_MU), xp.clip(nu, *_NU)
+    mu, nu = xp.clip(mu, *MU), xp.clip(nu, *NU)
     a, b = mu * nu, (1 - mu) * nu
     norm = xp.gammaln(nu) - xp.gammaln(a) - xp.gammaln(b)
     return n * norm + (a - 1) * sum_log + (b - 1) * sum_log1m
@@ -627,7 +482,7 @@ def _check_support(name: str, log_density: np.ndarray, *values: np.ndarray) -> N
 
 
 def _beta_students(mu: Any, nu: Any) -> Any:
-    mu, nu = pt.clip(mu, *_MU), pt.clip(nu, *_NU)
+    mu, nu = pt.clip(mu, *MU), pt.clip(nu, *NU)
     return pm.Beta.dist(mu * nu, (1 - mu) * nu)
 
 

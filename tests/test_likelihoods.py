@@ -1,6 +1,8 @@
 """Likelihoods of (mean, sd, n): their identities, their limits, and their coverage."""
 
 import functools
+import hashlib
+from pathlib import Path
 
 import numpy as np
 import pymc as pm
@@ -8,11 +10,13 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 from numpy.polynomial.legendre import leggauss
+from pytensor.gradient import NullTypeGradError
+from pytensor.link.numba.dispatch.basic import numba_funcify_and_cache_key
 from scipy import stats
 from scipy.ndimage import maximum_filter
 from scipy.special import expit, gammaln, logit
 
-from hbm import likelihoods
+from hbm import duals, summary_density
 from hbm.likelihoods import (
     beta_mean,
     beta_mean_logp,
@@ -28,6 +32,10 @@ from hbm.likelihoods import (
 # Runs the graph as written, node by node: what is tested is the formula, and nothing is compiled.
 AS_WRITTEN = pytensor.compile.mode.Mode(linker="py", optimizer=None)
 SCHOOLS = [(0.65, 5.0, 2), (0.65, 5.0, 12), (0.9, 9.0, 6), (0.12, 7.0, 40), (0.95, 25.0, 3)]
+
+
+def spread_shapes(mean, n, mu, nu):
+    return np.transpose([summary_density.spread_shapes(y, float(n), mu, nu) for y in mean])
 
 
 def students(mu, nu, n, size, seed=1):
@@ -68,7 +76,7 @@ def test_spread_given_the_mean_meets_simulated_students(mu, nu, n):
     y = students(mu, nu, n, 200_000)
     mean, variance = y.mean(axis=1), y.var(axis=1, ddof=1)
     most = n * mean * (1 - mean) / (n - 1)
-    p, q = likelihoods._spread_shapes(likelihoods._NUMPY, mean, float(n), mu, nu)
+    p, q = spread_shapes(mean, n, mu, nu)
     expected = most * p / (p + q)
     error = 4 * variance.std() / np.sqrt(variance.size)
     assert expected.mean() == pytest.approx(mu * (1 - mu) / (nu + 1), rel=0.03)
@@ -88,7 +96,7 @@ def test_spread_given_the_mean_meets_simulated_students(mu, nu, n):
 @pytest.mark.parametrize(("mu", "nu", "n"), [(0.5, 3, 4), (0.5, 5, 12), (0.65, 3, 6), (0.8, 9, 40)])
 def test_expected_variance_is_that_of_a_student(mu, nu, n):
     mean, weight = unit_grid()
-    p, q = likelihoods._spread_shapes(likelihoods._NUMPY, mean, float(n), mu, nu)
+    p, q = spread_shapes(mean, n, mu, nu)
     weight = weight * np.exp(beta_mean_logp(mean, n, mu, nu))
     expected = weight @ (n * mean * (1 - mean) / (n - 1) * p / (p + q))
     assert expected == pytest.approx(
@@ -100,10 +108,10 @@ def test_gamma_limit_near_zero_and_one():
     """There E[s²|ȳ] is in proportion to ȳ², as of Gamma students."""
     n, a = 7.0, 0.8
     mean = 1e-6 * a * np.array([0.1, 1.0, 3.0])
-    p, q = likelihoods._spread_shapes(likelihoods._NUMPY, mean, n, 1e-6 * a, 1e6)
+    p, q = spread_shapes(mean, n, 1e-6 * a, 1e6)
     relative = n / (n - 1) * p / (p + q) / mean
     assert relative == pytest.approx(np.full(3, n / (n * a + 1)), rel=2e-3)
-    mirrored = likelihoods._spread_shapes(likelihoods._NUMPY, 1 - mean, n, 1 - 1e-6 * a, 1e6)
+    mirrored = spread_shapes(1 - mean, n, 1 - 1e-6 * a, 1e6)
     assert np.allclose((p, q), mirrored, rtol=1e-6)
 
 
@@ -118,7 +126,7 @@ def test_normal_limit_is_the_chi_square_law():
 
 def test_bernoulli_limit_reaches_the_largest_spread():
     mean = np.array([0.3, 0.5, 0.7])
-    p, q = likelihoods._spread_shapes(likelihoods._NUMPY, mean, 40.0, 0.5, 0.01)
+    p, q = spread_shapes(mean, 40.0, 0.5, 0.01)
     assert np.all(p / (p + q) > 0.9)
 
 
@@ -180,7 +188,9 @@ def test_numpy_and_pytensor_are_one_formula(logp, args):
 
 
 def test_class_of_one_counts_by_its_mean_alone():
-    assert beta_summary_logp(0.7, np.nan, 1, 0.6, 5.0) == beta_mean_logp(0.7, 1, 0.6, 5.0)
+    assert beta_summary_logp(0.7, np.nan, 1, 0.6, 5.0) == pytest.approx(
+        beta_mean_logp(0.7, 1, 0.6, 5.0), rel=1e-12
+    )
     assert beta_mean_logp(0.7, 1, 0.6, 5.0) == pytest.approx(stats.beta.logpdf(0.7, 3.0, 2.0))
     assert normal_summary_logp(170.0, np.nan, 1, 175.0, 7.0) == pytest.approx(
         stats.norm.logpdf(170, 175, 7)
@@ -220,21 +230,40 @@ def test_extremes_are_finite_with_finite_gradients():
 
 
 def test_gradient_is_that_of_the_value():
+    """On known ground and beyond it, for a class of one, of two, and of many."""
+    axes = [0.03, 0.6, 0.93], [0.2, 0.7], [1, 2, 8, 90], [-9.0, -3.0, 0.5, 1.4, 7.0], [-1.5, 1.9, 8]
+    mean, reach, n, *at = (x.ravel() for x in np.meshgrid(*axes, indexing="ij"))
+    sd = reach * np.sqrt(mean * (1 - mean) * n / np.maximum(n - 1, 1))
     eta, log_nu = pt.dvectors("eta", "log_nu")
-    mean, sd, n = np.array([0.6, 0.93, 0.2]), np.array([0.2, 0.05, 0.1]), np.array([3, 8, 90])
     logp = beta_summary_logp(mean, sd, n, pt.sigmoid(eta), pt.exp(log_nu)).sum()
     gradient = pytensor.function([eta, log_nu], pt.grad(logp, [eta, log_nu]), mode=AS_WRITTEN)
-    at = np.array([[0.5, 2.0, -1.2], [1.4, 2.2, 1.9]])
-    found = np.array(gradient(*at))
 
-    def total(x):
-        return beta_summary_logp(mean, sd, n, expit(x[0]), np.exp(x[1])).sum()
+    def value(eta, log_nu):
+        return beta_summary_logp(mean, sd, n, expit(eta), np.exp(log_nu))
 
-    for index in np.ndindex(2, 3):
-        step = np.zeros((2, 3))
-        step[index] = 1e-5
-        slope = (total(at + step) - total(at - step)) / 2e-5
-        assert found[index] == pytest.approx(slope, rel=1e-5, abs=1e-5)
+    step = 1e-4
+    for found, (x, y) in zip(gradient(*at), [(step, 0), (0, step)], strict=True):
+        # Richardson's: the error of central differences of two widths, but for the fourth order.
+        near = (value(at[0] + x, at[1] + y) - value(at[0] - x, at[1] - y)) / (2 * step)
+        x, y = 2 * x, 2 * y
+        far = (value(at[0] + x, at[1] + y) - value(at[0] - x, at[1] - y)) / (4 * step)
+        np.testing.assert_allclose(found, (4 * near - far) / 3, rtol=2e-5, atol=2e-5)
+
+
+def test_derivatives_by_the_data_and_second_ones_are_refused():
+    mean, mu = pt.dscalars("mean", "mu")
+    logp = beta_summary_logp(mean, 0.2, 12, mu, 5.0)
+    with pytest.raises(NullTypeGradError):
+        pt.grad(logp, mean)
+    with pytest.raises(NotImplementedError, match="no second derivatives"):
+        pt.grad(pt.grad(logp, mu), mu)
+
+
+def test_only_this_version_of_the_formula_is_taken_from_a_compile_cache():
+    """Else PyTensor would go on sampling from yesterday's formula."""
+    _, key = numba_funcify_and_cache_key(summary_density._SummaryLogp())
+    sources = (Path(module.__file__).read_bytes() for module in (summary_density, duals))
+    assert hashlib.sha256(b"".join(sources)).hexdigest() in key
 
 
 def test_published_moves_rounded_numbers_inside_and_keeps_the_rest():
