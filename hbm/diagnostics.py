@@ -6,6 +6,7 @@ off at their greatest depth; the numbers are ArviZ's.
 """
 
 import html
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,7 +108,9 @@ def diagnose(fit: xr.DataTree) -> Diagnosis:
     Passing means, for every quantity of the posterior, R-hat ≤ 1.01 and at least 100 effective
     draws per chain in bulk and in the tails [1]_; no divergence; E-BFMI above 0.3 in every chain
     [2]_; and no more than 1 % of the draws from trees cut off at their greatest depth. Quantities
-    that do not vary are left out.
+    that do not vary are left out. Of quantities that rise with one another, as
+    ``mu_school = expit(eta_school)`` with ``eta_school``, the first is looked at: these checks go
+    by ranks.
 
     References
     ----------
@@ -148,6 +151,7 @@ def diagnose(fit: xr.DataTree) -> Diagnosis:
             "passes": bool(passes),
         }
 
+    posterior = _of_own_ranks(posterior)
     with np.errstate(invalid="ignore"):  # 0 / 0 for a quantity that does not vary
         value, worst = _extreme(azs.rhat(posterior), "max")
     checks = [row("R-hat", value, f"at most {R_HAT}", worst, value <= R_HAT)]
@@ -174,6 +178,25 @@ def diagnose(fit: xr.DataTree) -> Diagnosis:
     checks = pd.DataFrame(checks)
     failed = checks.loc[~checks["passes"], "check"]
     return Diagnosis(failed.empty, checks, [f"{name}: {_ADVICE[name]}" for name in failed])
+
+
+def _of_own_ranks(posterior: xr.Dataset) -> xr.Dataset:
+    """Leave out the variables whose draws are in the same order as those of an earlier one."""
+    orders: dict[Hashable, np.ndarray] = {}
+    for name, array in posterior.data_vars.items():
+        sizes = [posterior.sizes[dim] for dim in array.dims if dim not in ("chain", "draw")]
+        draws = array.transpose("chain", "draw", ...).to_numpy().reshape(-1, *sizes)
+        for order in orders.values():
+            if order.shape == draws.shape and _rises(np.take_along_axis(draws, order, axis=0)):
+                break
+        else:
+            orders[name] = draws.argsort(axis=0)
+    return posterior[list(orders)]
+
+
+def _rises(values: np.ndarray) -> bool:
+    """Say whether no value is smaller than the one before it."""
+    return bool((values[1:] >= values[:-1]).all())
 
 
 def _extreme(values: xr.Dataset, which: str) -> tuple[float, str]:

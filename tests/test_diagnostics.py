@@ -1,3 +1,4 @@
+import arviz_stats as azs
 import numpy as np
 import pytest
 import xarray as xr
@@ -98,3 +99,20 @@ def test_a_fit_without_draws_or_with_one_chain_is_refused(draws):
         hbm.diagnose(xr.DataTree())
     with pytest.raises(ValueError, match="the fit has one: sample with chains=4"):
         hbm.diagnose(fit_of(draws[:1]))
+
+
+def test_of_quantities_of_the_same_ranks_one_is_looked_at(draws):
+    """A rising function of another has its effective sizes; a falling or another one is kept."""
+    draws[2, :, 1] += 1
+    fit = fit_of(draws)
+    posterior = fit["posterior"].to_dataset()
+    posterior["nu_school"] = np.exp(posterior["mu_school"])
+    posterior["below"] = -posterior["mu_school"]
+    posterior["partly"] = posterior["mu_school"].where(posterior["school"] != "s2", 0) ** 2
+    fit["posterior"] = xr.DataTree(posterior)
+    kept = hbm.diagnostics._of_own_ranks(posterior)
+    assert list(kept) == ["mu", "mu_school", "below", "partly"]
+    for method in ("bulk", "tail"):
+        sizes = azs.ess(posterior, method=method)
+        assert sizes["nu_school"].to_numpy() == pytest.approx(sizes["mu_school"].to_numpy())
+    assert hbm.diagnose(fit).checks["worst"][0] in ("mu_school[s1]", "below[s1]")
