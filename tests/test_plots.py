@@ -286,6 +286,15 @@ def test_draws_on_the_axes_given_and_changes_no_argument(name, n):
 
 
 @pytest.mark.parametrize("name", CALLS)
+def test_a_part_of_a_figure_will_do(name):
+    args, kwargs = CALLS[name](9)
+    part = plt.figure(figsize=(12, 5)).subfigures(1, 2)[0]
+    ax = getattr(plots, name)(*args, **kwargs, ax=part.subplots())
+    assert ax.get_figure() is part
+    part.figure.draw_without_rendering()
+
+
+@pytest.mark.parametrize("name", CALLS)
 def test_same_look_under_any_global_style(name):
     args, kwargs = CALLS[name](3)
     with plt.style.context("dark_background"):
@@ -1048,6 +1057,16 @@ def test_save_figure_writes_closes_and_repeats(tmp_path):
     assert [f.read_bytes() for f in files[0]] == [f.read_bytes() for f in files[1]]
     assert files[0][0].read_bytes()[:4] == b"\x89PNG"
     assert plt.imread(files[0][0]).shape[1] >= 1500
+
+
+def test_save_figure_saves_the_whole_of_which_axes_are_a_part(tmp_path):
+    whole = plt.figure(figsize=(10, 4), layout="constrained")
+    left, right = whole.subfigures(1, 2)
+    ax = plots.plot_shrinkage(shrinkage_table(9), ax=left.subplots())
+    right.subplots()
+    png, _ = plots.save_figure(ax, tmp_path / "both")
+    assert plt.imread(png).shape[1] >= 1500
+    assert not plt.fignum_exists(whole.number)
 
 
 # The table that estimates makes ------------------------------------------------------------------

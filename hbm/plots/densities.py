@@ -69,20 +69,19 @@ def plot_densities(
     low, high = inputs.bounds(unit, bounds)
     numbers = inputs.numbers(table, value, low, high)
     groups = group(table, by)
-    if truth is not None:
-        truth = inputs.by_label(truth, groups.labels, "truth")
+    true = None if truth is None else inputs.by_label(truth, groups.labels, "truth")
     styles = marks.line_styles(len(groups.labels))
     few = len(groups.labels) <= len(style.COLOURS)
     ax = style.axes(ax, grid="both")
     for i, label in enumerate(groups.labels):
         values = numbers[groups.index == i]
         marks.draw_density(ax, values, low, high, label=label, **styles[i])
-        if truth is not None and few:
-            ax.axvline(truth[i], **{**styles[i], "lw": 1})
-    if truth is not None and not few:
+        if true is not None and few:
+            ax.axvline(true[i], **{**styles[i], "lw": 1})
+    if true is not None and not few:
         # Among many groups nobody can tell whose line it is: ticks show where they are.
         ticks = {"marker": "|", "ms": 20, "linestyle": "none", "alpha": 0.5}
-        ax.plot(truth, np.zeros_like(truth), color=style.VERMILLION, **ticks)
+        ax.plot(true, np.zeros_like(true), color=style.VERMILLION, **ticks)
     style.finish_density(ax, style.heading(value), unit, low, high)
     lines = "" if truth is None else f"; vertical {'lines' if few else 'ticks'}: true means"
     style.title(ax, f"{style.heading(value)} by {by}{lines}")

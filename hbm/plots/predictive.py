@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+import xarray as xr
 
 from hbm.plots import inputs, marks, style
 
 if TYPE_CHECKING:
-    import xarray as xr
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike
 
@@ -62,7 +62,7 @@ def plot_predictive(
     """
     low, high = inputs.bounds(unit, bounds)
     name = str(name or getattr(draws, "name", None) or "value")
-    if hasattr(draws, "dims"):
+    if isinstance(draws, xr.DataArray):
         sample = [dim for dim in ("chain", "draw", "sample") if dim in draws.dims]
         rows = draws.transpose(*sample, ...).to_numpy()
         rows = rows.reshape(int(np.prod([draws.sizes[dim] for dim in sample])), -1)

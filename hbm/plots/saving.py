@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +41,7 @@ def save_figure(picture: Axes | Figure, path: str | Path) -> list[Path]:
     import matplotlib as mpl
     import matplotlib.pyplot as plt
 
-    figure = getattr(picture, "figure", picture)
+    figure: Any = picture.figure.figure  # the whole one, if it is a part
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     files = [path.with_name(path.name + ending) for ending in (".png", ".svg")]

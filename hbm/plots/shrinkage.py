@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -66,7 +66,8 @@ def plot_shrinkage(
     size = inputs.size_column(table)
     for column in ("raw_mean", "target"):
         inputs.numbers(table, column)
-    colours, handles, ring = np.full(len(table), style.BLUE), [], style.VERMILLION
+    colours, ring = np.full(len(table), style.BLUE), style.VERMILLION
+    handles: list[Any] = []
     if colour_by is not None:
         colours, handles = marks.largest_groups(table, colour_by)
         ring = style.GREY
@@ -153,7 +154,8 @@ def plot_pooling(
     size = inputs.size_column(table)
     n = inputs.numbers(table, size, 1)
     pooling = inputs.numbers(table, "pooling", 0, 1)
-    colours, handles = np.full(len(table), style.BLUE), []
+    colours = np.full(len(table), style.BLUE)
+    handles: list[Any] = []
     if colour_by is not None:
         colours, handles = marks.largest_groups(table, colour_by)
     alone = table["only_child"].to_numpy(bool) if "only_child" in table else np.zeros(len(n), bool)

@@ -108,8 +108,12 @@ def name_blocks(ax: Axes, blocks: list[tuple[int, int]], names: list[str]) -> bo
 def points(ax: Axes, x: float) -> float:
     """Return how many points wide a piece of the x-axis will be, beside a legend."""
     left, right = ax.get_xlim()
-    inches = 0.75 * ax.get_position().width * ax.get_figure().get_size_inches()[0]
-    return 72 * inches * x / (right - left)
+    return 0.75 * _width(ax) * x / (right - left)
+
+
+def _width(ax: Axes) -> float:
+    """Return how many points wide an Axes is, in a figure or in a part of one."""
+    return 72 * ax.bbox.width / ax.get_figure().dpi
 
 
 def legend(
@@ -136,7 +140,7 @@ def legend(
         place = {"loc": "upper left", "bbox_to_anchor": (0.0, 0.0), "bbox_transform": under}
         # Letters of a legend are smaller; beside them stand a mark and some space.
         widest = 5 * max(len(str(handle.get_label())) for handle in handles) + 40
-        columns = int(72 * ax.get_position().width * figure.get_size_inches()[0] // widest)
+        columns = int(_width(ax) // widest)
         place |= {"ncols": min(max(columns, 1), len(handles)), "frameon": False}
     ax.legend(
         handles=handles,
@@ -202,7 +206,7 @@ def label_points(ax: Axes, x: ArrayLike, y: ArrayLike, labels: Sequence[str]) ->
     """
     from matplotlib.patheffects import withStroke
 
-    ax.get_figure().draw_without_rendering()
+    ax.get_figure().figure.draw_without_rendering()  # the whole one, if it is a part
     pixels = ax.transData.transform(np.column_stack([x, y]))
     names: dict[tuple, list[str]] = {}
     for place, label in zip(np.round(pixels / 4).astype(int).tolist(), labels, strict=True):
