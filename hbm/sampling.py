@@ -79,6 +79,8 @@ def sample(
         If a number makes no sense, or the sampler is not one of the two.
     KeyboardInterrupt
         If sampling was interrupted before there was a draw to keep.
+    RuntimeError
+        If a process of PyMC's sampler was killed.
 
     Warns
     -----
@@ -165,13 +167,19 @@ _NOTHING_KEPT = (
 
 @contextmanager
 def _interrupts_explained() -> Iterator[None]:
-    """Say plainly what PyMC's own sampler means when it is interrupted while tuning."""
+    """Say plainly what PyMC's own sampler means when it, or one of its processes, is stopped."""
     try:
         yield
     except ValueError as error:
         if "Not enough samples to build a trace" not in str(error):
             raise
         raise KeyboardInterrupt(_NOTHING_KEPT) from None
+    except (ConnectionError, EOFError) as error:
+        raise RuntimeError(
+            "a process of PyMC's sampler was killed, perhaps for want of memory: the draws of all "
+            "chains are lost. With nuts_sampler='nutpie', the default, chains are threads of this "
+            "process"
+        ) from error
 
 
 def finished(fit: xr.DataTree, draws: int, chains: int) -> xr.DataTree:

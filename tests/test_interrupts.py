@@ -95,6 +95,13 @@ def test_other_errors_of_the_sampler_stay_what_they_are(sample):
         sample(ValueError("initial evaluation failed"))
 
 
+@pytest.mark.parametrize("error", [ConnectionResetError, BrokenPipeError, EOFError])
+def test_a_killed_process_of_pymcs_sampler_is_named(sample, error):
+    """What PyMC raises when one of its processes is gone."""
+    with pytest.raises(RuntimeError, match="was killed.*the draws of all chains are lost"):
+        sample(error(104, "Connection reset by peer"), nuts_sampler="pymc")
+
+
 def test_a_whole_fit_is_left_alone(sample):
     whole = stopped(1000, 1000, 1000, 1000)
     with warnings.catch_warnings():
