@@ -98,7 +98,7 @@ def test_other_errors_of_the_sampler_stay_what_they_are(sample):
 @pytest.mark.parametrize("error", [ConnectionResetError, BrokenPipeError, EOFError])
 def test_a_killed_process_of_pymcs_sampler_is_named(sample, error):
     """What PyMC raises when one of its processes is gone."""
-    with pytest.raises(RuntimeError, match="was killed.*the draws of all chains are lost"):
+    with pytest.raises(RuntimeError, match=r"was killed.*the draws of all chains are lost"):
         sample(error(104, "Connection reset by peer"), nuts_sampler="pymc")
 
 
