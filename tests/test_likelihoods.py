@@ -5,6 +5,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import plain_summary
 import pymc as pm
 import pytensor
 import pytensor.tensor as pt
@@ -187,6 +188,18 @@ def test_numpy_and_pytensor_are_one_formula(logp, args):
     )
 
 
+def test_compiled_and_plain_density_are_one():
+    """On known ground, at its edges and beyond, for few students and for many."""
+    rng = np.random.default_rng(5)
+    size = 4000
+    mean, reach = rng.uniform(0.01, 0.99, size), rng.uniform(0.05, 0.95, size)
+    n = rng.choice([2.0, 3, 4, 7, 20, 90, 600], size)
+    sd = reach * np.sqrt(mean * (1 - mean) * n / (n - 1))
+    mu, nu = expit(logit(mean) + rng.normal(0, 3, size)), np.exp(rng.normal(1.5, 2, size))
+    plain = plain_summary.logp(mean, sd, n, mu, nu)
+    np.testing.assert_allclose(beta_summary_logp(mean, sd, n, mu, nu), plain, rtol=1e-8, atol=1e-8)
+
+
 def test_class_of_one_counts_by_its_mean_alone():
     assert beta_summary_logp(0.7, np.nan, 1, 0.6, 5.0) == pytest.approx(
         beta_mean_logp(0.7, 1, 0.6, 5.0), rel=1e-12
@@ -202,6 +215,7 @@ def test_density_is_zero_outside_the_support():
     sd = np.array([0.1, 0.1, 0.1, 0.1, 0.0, -0.1, 0.6])
     assert np.all(beta_summary_logp(mean, sd, 10, 0.5, 5.0) == -np.inf)
     assert np.all(beta_mean_logp(mean[:4], 10, 0.5, 5.0) == -np.inf)
+    assert beta_summary_logp(0.25, 0.5, 4, 0.3, 0.5) == -np.inf  # three 0 and one 1: the limit
     assert normal_summary_logp(170.0, 0.0, 3, 170.0, 7.0) == -np.inf
 
 

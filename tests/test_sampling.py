@@ -139,3 +139,34 @@ def test_chains_run_on_all_cores(given, there, used, heights_model, monkeypatch)
     with pytest.raises(Asked) as asked:
         hbm.sample(heights_model, **given)
     assert asked.value.args == (used,)
+
+
+@pytest.mark.parametrize(
+    ("schools", "parameterisation", "tune", "expected"),
+    [
+        (60, "informed", None, 200),
+        (60, "informed", 70, 70),
+        (60, "non-centred", None, None),
+        (60, "centred", None, None),
+        (20, "informed", None, None),
+    ],
+)
+def test_large_models_in_the_informed_form_tune_for_less(schools, parameterisation, tune, expected):
+    table = hbm.simulate.exams([4] * (schools // 4), 30, random_seed=1)[0]
+    model = hbm.exams.partial_pooling(table, parameterisation=parameterisation)
+    assert sampling.tuning(model, tune) == expected
+
+
+def test_only_nutpie_tunes_for_less(monkeypatch):
+    model = hbm.exams.no_pooling(hbm.simulate.exams([4] * 15, 30, random_seed=1)[0])
+    asked = []
+
+    def stop(*_, tune, **__):
+        asked.append(tune)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(pm, "sample", stop)
+    for sampler in ("nutpie", "pymc"):
+        with pytest.raises(ZeroDivisionError):
+            hbm.sample(model, nuts_sampler=sampler, progressbar=False)
+    assert asked == [200, None]
