@@ -494,7 +494,8 @@ def _summarised(
     students: Callable[..., Any], first: Any, second: Any, n: np.ndarray
 ) -> tuple[Any, Any]:
     """Draw n students for every group, one by one, and return the groups' means and sds."""
-    group = np.repeat(np.arange(n.size, dtype="int32"), n.astype(int))
+    # A tensor: indices that are an array PyTensor looks through one by one.
+    group = pt.as_tensor(np.repeat(np.arange(n.size, dtype="int32"), n.astype(int)))
     first, second = (pt.broadcast_to(x, n.shape)[group] for x in (first, second))
     y = students(first, second)
     none = pt.zeros(n.size)

@@ -29,7 +29,7 @@ def _numbers(value: Any) -> tuple[Any, Any]:
 def _sum_by_group(values: Any, index: np.ndarray) -> Any:
     if isinstance(values, np.ndarray):
         return np.bincount(index, values)
-    return pt.inc_subtensor(pt.zeros(int(index.max()) + 1)[index], values)
+    return pt.inc_subtensor(pt.zeros(int(index.max()) + 1)[pt.as_tensor(index)], values)
 
 
 def beta_students(
