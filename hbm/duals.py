@@ -21,10 +21,8 @@ __all__ = [
     "Dual",
     "clip",
     "exp",
-    "expm1",
     "gammaln",
     "log",
-    "log1p",
     "maximum",
     "sqrt",
 ]
@@ -169,20 +167,9 @@ def _log(x):
 
 
 @_compiled
-def _log1p(x):
-    return math.log1p(x), 1 / (1 + x)
-
-
-@_compiled
 def _exp(x):
     value = math.exp(x)
     return value, value
-
-
-@_compiled
-def _expm1(x):
-    value = math.expm1(x)
-    return value, value + 1
 
 
 @_compiled
@@ -218,9 +205,7 @@ def _gammaln(x):
 
 
 log = _function(_log, "log")
-log1p = _function(_log1p, "log1p")
 exp = _function(_exp, "exp")
-expm1 = _function(_expm1, "expm1")
 sqrt = _function(_sqrt, "sqrt")
 gammaln = _function(_gammaln, "gammaln")
 
