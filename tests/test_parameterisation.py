@@ -115,6 +115,17 @@ def test_parents_of_known_effects_by_the_method_of_moments():
     np.testing.assert_allclose(error, expected, rtol=0.05)
 
 
+@pytest.mark.parametrize("unit", [0.01, 100.0])
+def test_parents_in_other_units_are_the_same_parents(unit):
+    rng = np.random.default_rng(4)
+    parent = np.repeat(np.arange(6), [1, 2, 3, 5, 8, 13])
+    se = rng.uniform(0.3, 2.0, parent.size)
+    estimate = rng.normal(0, 2, parent.size)
+    expected = parent_estimates(estimate, se, parent, 6)
+    found = parent_estimates(unit * estimate, unit * se, parent, 6)
+    np.testing.assert_allclose(found, unit * np.array(expected))
+
+
 def test_a_parent_without_information_has_an_infinite_error():
     estimate, error = parent_estimates(
         np.array([1.0, 0.0]), np.array([0.5, np.inf]), np.array([0, 1]), 2
