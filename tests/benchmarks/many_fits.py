@@ -12,7 +12,7 @@ def main():
     years = results[["course", "year"]].drop_duplicates().itertuples(index=False, name=None)
     tables = {pair: hbm.exam_table(results, course=pair[0], year=pair[1]) for pair in years}
     rows = []
-    for settings in ({"draws": 250, "tune": 200}, {}):
+    for settings in ({"draws": 250, "tune": 100}, {}):
         row = {
             "fits": len(tables),
             "schools": sum(map(len, tables.values())),
