@@ -315,6 +315,13 @@ def test_beta_summary_in_a_model(exam_model):
     assert values == pytest.approx(expected, rel=1e-9)
 
 
+def test_a_class_of_two_has_a_spread():
+    with pm.Model() as model:
+        beta_summary("exam", 0.6, 5.0, [2, 1], observed=([0.6, 0.7], [0.1, 0.1]))
+    observed = model.rvs_to_values[model["exam"]].data
+    np.testing.assert_array_equal(observed, [[0.6, 0.1], [0.7, 0.0]])
+
+
 def test_predictive_draws_and_log_likelihood(exam_model):
     with exam_model:
         prior = pm.sample_prior_predictive(draws=50, random_seed=1)
