@@ -184,19 +184,17 @@ def _of_own_ranks(posterior: xr.Dataset) -> xr.Dataset:
     """Leave out the variables whose draws are in the same order as those of an earlier one."""
     orders: dict[Hashable, np.ndarray] = {}
     for name, array in posterior.data_vars.items():
-        sizes = [posterior.sizes[dim] for dim in array.dims if dim not in ("chain", "draw")]
-        draws = array.transpose("chain", "draw", ...).to_numpy().reshape(-1, *sizes)
-        for order in orders.values():
-            if order.shape == draws.shape and _rises(np.take_along_axis(draws, order, axis=0)):
-                break
-        else:
+        values = array.transpose("chain", "draw", ...).to_numpy()
+        draws = values.reshape(-1, *values.shape[2:])
+        alike = (order for order in orders.values() if order.shape == draws.shape)
+        if not any(_rise(np.take_along_axis(draws, order, axis=0)) for order in alike):
             orders[name] = draws.argsort(axis=0)
     return posterior[list(orders)]
 
 
-def _rises(values: np.ndarray) -> bool:
-    """Say whether no value is smaller than the one before it."""
-    return bool((values[1:] >= values[:-1]).all())
+def _rise(draws: np.ndarray) -> bool:
+    """Say whether no draw of any quantity is smaller than the one before it."""
+    return bool((draws[1:] >= draws[:-1]).all())
 
 
 def _extreme(values: xr.Dataset, which: str) -> tuple[float, str]:

@@ -21,7 +21,7 @@ import xarray as xr
 
 from hbm.compiled import Compiled, Shape, common_shapes, shape_of
 from hbm.diagnostics import ConvergenceWarning
-from hbm.sampling import acceptance, check_lengths, cores_there, sample, tuning, warn_if_poor
+from hbm.sampling import adaptation, check_lengths, cores_there, sample, warn_if_poor
 
 __all__ = ["Fits", "sample_each"]
 
@@ -226,10 +226,8 @@ def _fit(
             if getattr(_last, "shape", None) != shape:
                 _last.compiled = Compiled(model, shape)
                 _last.shape = shape
-            own = {
-                "target_accept": acceptance(model, settings["target_accept"]),
-                "tune": tuning(model, settings["tune"]),
-            }
+            tune, accept = adaptation(model, settings["tune"], settings["target_accept"])
+            own = {"tune": tune, "target_accept": accept}
             fit = _last.compiled.sample(model, **settings | own)
             warn_if_poor(fit)
     texts = [str(w.message) for w in caught if issubclass(w.category, ConvergenceWarning)]

@@ -109,9 +109,7 @@ def sample(
     check_model(model)
     check_lengths(draws, tune, chains)
     _check_whole_number("cores", cores, 1)
-    target_accept = acceptance(model, target_accept)
-    if nuts_sampler == "nutpie":
-        tune = tuning(model, tune)
+    tune, target_accept = adaptation(model, tune, target_accept, nuts_sampler)
     settings = {}
     if cores is None and nuts_sampler == "nutpie":
         # PyMC takes every other core for a mere thread of its neighbour, and leaves it idle.
@@ -145,26 +143,25 @@ def cores_there() -> int:
     return os.cpu_count() or 1
 
 
-def acceptance(model: pm.Model, target_accept: float | None) -> float:
-    """Return the mean acceptance to aim at: what is given, or the default for the model's size."""
-    if target_accept is None:
-        return 0.85 if _is_large(model) else 0.9
-    if not 0 < target_accept < 1:
+def adaptation(
+    model: pm.Model,
+    tune: int | None,
+    target_accept: float | None,
+    nuts_sampler: str = "nutpie",
+) -> tuple[int | None, float]:
+    """Return how long to tune and the mean acceptance to aim at: what is given, or the defaults."""
+    if target_accept is not None and not 0 < target_accept < 1:
         raise ValueError(f"target_accept must lie between 0 and 1, got {target_accept}")
-    return target_accept
-
-
-def tuning(model: pm.Model, tune: int | None) -> int | None:
-    """Return how many draws nutpie tunes for: what is given, or the default for the model."""
-    if tune is None and _is_large(model):
+    if tune is not None and target_accept is not None:
+        return tune, target_accept
+    large = sum(np.size(value) for value in model.initial_point().values()) >= 100
+    if target_accept is None:
+        target_accept = 0.85 if large else 0.9
+    if tune is None and large and nuts_sampler == "nutpie":
         effects = [model.rvs_to_transforms[rv] for rv in model.free_RVs if rv.ndim]
         if all(isinstance(effect, Informed) and effect.precision.any() for effect in effects):
-            return 200
-    return tune
-
-
-def _is_large(model: pm.Model) -> bool:
-    return sum(np.size(value) for value in model.initial_point().values()) >= 100
+            tune = 200
+    return tune, target_accept
 
 
 def warn_if_poor(fit: xr.DataTree) -> None:

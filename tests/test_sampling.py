@@ -154,7 +154,7 @@ def test_chains_run_on_all_cores(given, there, used, heights_model, monkeypatch)
 def test_large_models_in_the_informed_form_tune_for_less(schools, parameterisation, tune, expected):
     table = hbm.simulate.exams([4] * (schools // 4), 30, random_seed=1)[0]
     model = hbm.exams.partial_pooling(table, parameterisation=parameterisation)
-    assert sampling.tuning(model, tune) == expected
+    assert sampling.adaptation(model, tune, None)[0] == expected
 
 
 def test_only_nutpie_tunes_for_less(monkeypatch):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -148,11 +148,8 @@ def plot_exam_table(
     inputs.numbers(table, "mean", 0, 1)
     n, order = len(table), np.argsort(table["mean"].to_numpy(), kind="stable")
     ordered = table.iloc[order]
-    colours = np.full(n, style.BLUE)
-    handles: list[Any] = []
-    if colour_by is not None:
-        colours, handles = marks.largest_groups(table, colour_by)
-        colours = colours[order]
+    colours, handles = marks.largest_groups(table, colour_by)
+    colours = colours[order]
     sizes = np.full(n, 36.0 if n <= style.MANY else 14.0)
     if sized:
         sizes, size_handles = marks.sizes(ordered, "n_students", "student")

@@ -173,8 +173,13 @@ def line_styles(n: int) -> list[dict]:
     ]
 
 
-def largest_groups(table: pd.DataFrame, column: str) -> tuple[np.ndarray, list]:
-    """Return a colour a row and legend handles: the largest groups coloured, the others grey."""
+def largest_groups(table: pd.DataFrame, column: str | None) -> tuple[np.ndarray, list]:
+    """Return a colour a row and legend handles: the largest groups coloured, the others grey.
+
+    Without a column all rows are blue.
+    """
+    if column is None:
+        return np.full(len(table), style.BLUE), []
     from matplotlib.lines import Line2D
 
     groups = group(table, column)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -66,11 +66,8 @@ def plot_shrinkage(
     size = inputs.size_column(table)
     for column in ("raw_mean", "target"):
         inputs.numbers(table, column)
-    colours, ring = np.full(len(table), style.BLUE), style.VERMILLION
-    handles: list[Any] = []
-    if colour_by is not None:
-        colours, handles = marks.largest_groups(table, colour_by)
-        ring = style.GREY
+    colours, handles = marks.largest_groups(table, colour_by)
+    ring = style.VERMILLION if colour_by is None else style.GREY
     order = np.argsort(table["raw_mean"].to_numpy(), kind="stable")
     rows, colours, n = table.iloc[order], colours[order], len(table)
     x, many = np.arange(n), n > style.MANY
@@ -154,10 +151,7 @@ def plot_pooling(
     size = inputs.size_column(table)
     n = inputs.numbers(table, size, 1)
     pooling = inputs.numbers(table, "pooling", 0, 1)
-    colours = np.full(len(table), style.BLUE)
-    handles: list[Any] = []
-    if colour_by is not None:
-        colours, handles = marks.largest_groups(table, colour_by)
+    colours, handles = marks.largest_groups(table, colour_by)
     alone = table["only_child"].to_numpy(bool) if "only_child" in table else np.zeros(len(n), bool)
 
     ax = style.axes(ax, grid="both", size=(8, 6.5) if colour_by else (8, 5))
