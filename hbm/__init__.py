@@ -5,14 +5,10 @@ in :mod:`hbm.article`), a model a fit (:func:`hbm.sample`), and a fit tables and
 """
 
 from hbm import article, exams, heights, scores, simulate
-from hbm.checks import LooPit, PredictiveCheck, check_predictive, loo_pit
-from hbm.comparison import by_band, compare, evaluate, loo
-from hbm.data import exam_table, load_dataset, load_truth, read_diploma
-from hbm.diagnostics import ConvergenceWarning, Diagnosis, diagnose
-from hbm.export import save_table
-from hbm.funnel import funnel_limits
-from hbm.many import Fits, sample_each
-from hbm.parameterisation import informed
+from hbm.checks.comparison import by_band, compare, evaluate, loo
+from hbm.checks.predictive import LooPit, PredictiveCheck, check_predictive, loo_pit
+from hbm.checks.sensitivity import prior_sensitivity
+from hbm.hierarchy.parameterisation import informed
 from hbm.plots import (
     plot_agreement,
     plot_authorities,
@@ -36,12 +32,16 @@ from hbm.plots import (
     plot_students,
     save_figure,
 )
-from hbm.prediction import predict
-from hbm.ranks import pairwise, ranks
-from hbm.sampling import sample, sample_posterior_predictive, sample_prior_predictive
-from hbm.sensitivity import prior_sensitivity
-from hbm.shrinkage import estimates, shrinkage, variance_shares
-from hbm.storage import load, save
+from hbm.results.funnel import funnel_limits
+from hbm.results.prediction import predict
+from hbm.results.ranks import pairwise, ranks
+from hbm.results.shrinkage import estimates, shrinkage, variance_shares
+from hbm.sampling.diagnostics import ConvergenceWarning, Diagnosis, diagnose
+from hbm.sampling.many import Fits, sample_each
+from hbm.sampling.posterior import sample, sample_posterior_predictive, sample_prior_predictive
+from hbm.sampling.storage import load, save
+from hbm.tables.export import save_table
+from hbm.tables.workbook import exam_table, load_dataset, load_truth, read_diploma
 
 __all__ = [
     "ConvergenceWarning",

@@ -14,9 +14,9 @@ import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
 
-from hbm.groups import Groups, group, nest, require_columns, require_numbers
-from hbm.recipes import remembered
-from hbm.tables import read_summaries
+from hbm.hierarchy.recipes import remembered
+from hbm.tables.grouped import read_summaries
+from hbm.tables.labels import Groups, group, nest, require_columns, require_numbers
 
 __all__ = [
     "exams_nested",

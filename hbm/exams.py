@@ -52,7 +52,7 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
-from hbm.beta_groups import (
+from hbm.hierarchy.beta_groups import (
     Priors,
     parent_effect,
     pooled_nu,
@@ -60,10 +60,10 @@ from hbm.beta_groups import (
     school_effect,
     school_nu,
 )
-from hbm.likelihoods import beta_mean, beta_summary, published
-from hbm.parameterisation import Parameterisation, check_parameterisation
-from hbm.recipes import remembered
-from hbm.tables import GroupedData, read_summaries
+from hbm.hierarchy.parameterisation import Parameterisation, check_parameterisation
+from hbm.hierarchy.recipes import remembered
+from hbm.students.likelihoods import beta_mean, beta_summary, published
+from hbm.tables.grouped import GroupedData, read_summaries
 
 __all__ = ["Observe", "Priors", "complete_pooling", "nested", "no_pooling", "partial_pooling"]
 

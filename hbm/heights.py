@@ -22,11 +22,11 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
-from hbm.likelihoods import normal_summary
-from hbm.parameterisation import Parameterisation, check_parameterisation, group_effect
-from hbm.recipes import check_priors, remembered
-from hbm.students import normal_students
-from hbm.tables import GroupedData, read_individuals, read_summaries
+from hbm.hierarchy.parameterisation import Parameterisation, check_parameterisation, group_effect
+from hbm.hierarchy.recipes import check_priors, remembered
+from hbm.students.individuals import normal_students
+from hbm.students.likelihoods import normal_summary
+from hbm.tables.grouped import GroupedData, read_individuals, read_summaries
 
 __all__ = ["Priors", "complete_pooling", "no_pooling", "partial_pooling"]
 

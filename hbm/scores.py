@@ -22,7 +22,7 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
-from hbm.beta_groups import (
+from hbm.hierarchy.beta_groups import (
     Priors,
     parent_effect,
     pooled_nu,
@@ -30,10 +30,10 @@ from hbm.beta_groups import (
     school_effect,
     school_nu,
 )
-from hbm.parameterisation import Parameterisation, check_parameterisation
-from hbm.recipes import remembered
-from hbm.students import beta_students
-from hbm.tables import GroupedData, read_individuals
+from hbm.hierarchy.parameterisation import Parameterisation, check_parameterisation
+from hbm.hierarchy.recipes import remembered
+from hbm.students.individuals import beta_students
+from hbm.tables.grouped import GroupedData, read_individuals
 
 __all__ = ["Priors", "complete_pooling", "nested", "no_pooling", "partial_pooling"]
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
-from hbm.tables import read_individuals
+from hbm.tables.grouped import read_individuals
 
 __all__ = ["exams", "heights", "nested_scores", "scores", "summarise"]
 

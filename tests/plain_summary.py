@@ -1,7 +1,7 @@
 """The density of (mean, sd) of n ≥ 2 Beta students in NumPy, with quotients as differences of logs.
 
-A second route to what `hbm.summary_density` compiles: slow, without derivatives, and with SciPy's
-Beta density. Its head has the formula.
+A second route to what `hbm.students.summary_density` compiles: slow, without derivatives, and with
+SciPy's Beta density. Its head has the formula.
 """
 
 import numpy as np

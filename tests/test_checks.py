@@ -9,8 +9,8 @@ from scipy import stats
 from scipy.special import expit, logit
 
 import hbm
-from hbm import checks
-from hbm.checks import LooPit
+from hbm.checks import predictive as checks
+from hbm.checks.predictive import LooPit
 
 # 4.5 standard errors: seven in a million, were it Normal.
 SIGMAS = 4.5

@@ -11,9 +11,9 @@ from scipy.special import expit
 from scipy.stats import beta, norm
 
 import hbm
-from hbm.comparison import _without, by_band, compare, evaluate, loo
-from hbm.hierarchy import read_hierarchy
-from hbm.likelihoods import beta_mean_logp, beta_summary_logp, normal_summary_logp
+from hbm.checks.comparison import _without, by_band, compare, evaluate, loo
+from hbm.hierarchy.fitted import read_hierarchy
+from hbm.students.likelihoods import beta_mean_logp, beta_summary_logp, normal_summary_logp
 
 N_DRAWS = 400
 

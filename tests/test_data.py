@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from conftest import WORKBOOK
 
-import hbm.data
-from hbm.data import exam_table, load_dataset, load_truth, read_diploma
+from hbm.tables import workbook
+from hbm.tables.workbook import exam_table, load_dataset, load_truth, read_diploma
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 KEYS = [
@@ -215,7 +215,7 @@ def test_scattered_blank_rows_are_passed_over(write, monkeypatch):
     rows = sheet_rows()
     expected = read_diploma(write(rows))
     spread = [line for row in rows for line in ([], row)]
-    monkeypatch.setattr(hbm.data, "_MAX_BLANK_ROWS", 2)
+    monkeypatch.setattr(workbook, "_MAX_BLANK_ROWS", 2)
     pd.testing.assert_frame_equal(read_diploma(write(spread)), expected)
 
 
@@ -379,10 +379,10 @@ def test_damaged_files(write, tmp_path):
 def test_size_is_bounded(write, monkeypatch):
     path = write(sheet_rows())
     with path.open("rb") as file, monkeypatch.context() as patch:
-        patch.setattr(hbm.data, "_MAX_ROWS", 5)
+        patch.setattr(workbook, "_MAX_ROWS", 5)
         with pytest.raises(ValueError, match="has more than 5 rows"):
             read_diploma(path)
-        patch.setattr(hbm.data, "_MAX_ROWS", 6)
+        patch.setattr(workbook, "_MAX_ROWS", 6)
         assert len(read_diploma(file.name)) == 4
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/media/image1.png", bytes(65 * 1024**2))
@@ -550,12 +550,12 @@ def test_unknown_dataset(load):
 
 
 def test_bundled_files_are_found_in_a_wheel_and_in_a_checkout(tmp_path, monkeypatch):
-    assert hbm.data._data_folder() in {DATA, Path(hbm.data.__file__).parent / "_data"}
+    assert workbook._data_folder() in {DATA, Path(workbook.__file__).parents[1] / "_data"}
     package = tmp_path / "hbm"
     for folder, score in ((tmp_path / "data", 0.25), (package / "_data", 0.75)):
         folder.mkdir(parents=True)
         (folder / "scores.csv").write_text(f"school,score\n01,{score}\n")
-        monkeypatch.setattr(hbm.data, "__file__", str(package / "data.py"))
+        monkeypatch.setattr(workbook, "__file__", str(package / "tables" / "workbook.py"))
         assert load_dataset("scores").to_dict("list") == {"school": ["01"], "score": [score]}
 
 

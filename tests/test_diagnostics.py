@@ -110,7 +110,7 @@ def test_of_quantities_of_the_same_ranks_one_is_looked_at(draws):
     posterior["below"] = -posterior["mu_school"]
     posterior["partly"] = posterior["mu_school"].where(posterior["school"] != "s2", 0) ** 2
     fit["posterior"] = xr.DataTree(posterior)
-    kept = hbm.diagnostics._of_own_ranks(posterior)
+    kept = hbm.sampling.diagnostics._of_own_ranks(posterior)
     assert list(kept) == ["mu", "mu_school", "below", "partly"]
     for method in ("bulk", "tail"):
         sizes = azs.ess(posterior, method=method)

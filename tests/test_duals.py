@@ -5,8 +5,8 @@ import pytest
 from numba import njit
 from scipy.special import digamma, gammaln
 
-from hbm import duals
-from hbm.duals import Dual, clip, exp, log, maximum, sqrt
+from hbm.students import duals
+from hbm.students.duals import Dual, clip, exp, log, maximum, sqrt
 
 FORMULAS = {
     "sum": lambda x, y: x + y + (x + 2.0) + (3 + y),

@@ -13,10 +13,10 @@ from scipy.special import expit
 from scipy.stats import norm
 
 import hbm
-from hbm.comparison import _log_lik, loo
-from hbm.hierarchy import Evidence, read_hierarchy
-from hbm.likelihoods import beta_students_logp, beta_summary_logp
-from hbm.marginal import marginal_beta
+from hbm.checks.comparison import _log_lik, loo
+from hbm.hierarchy.fitted import Evidence, read_hierarchy
+from hbm.hierarchy.marginal import marginal_beta
+from hbm.students.likelihoods import beta_students_logp, beta_summary_logp
 
 DRAWS = 4000
 SIMULATED = 100  # new effects a draw

@@ -4,7 +4,7 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from hbm.export import save_table
+from hbm.tables.export import save_table
 
 
 def results():

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hbm.groups import group, nest, require_columns, require_numbers
+from hbm.tables.labels import group, nest, require_columns, require_numbers
 
 
 def test_labels_keep_their_order_of_appearance():

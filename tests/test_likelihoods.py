@@ -17,8 +17,8 @@ from scipy import stats
 from scipy.ndimage import maximum_filter
 from scipy.special import expit, gammaln, logit
 
-from hbm import duals, summary_density
-from hbm.likelihoods import (
+from hbm.students import duals, summary_density
+from hbm.students.likelihoods import (
     beta_mean,
     beta_mean_logp,
     beta_students_logp,

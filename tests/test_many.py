@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import hbm
-from hbm import many
-from hbm.many import sample_each
-from hbm.sampling import check_fit
+from hbm.sampling import many
+from hbm.sampling.many import sample_each
+from hbm.sampling.posterior import check_fit
 
 SMALL = {"draws": 100, "tune": 200, "chains": 2, "progressbar": False}
 

@@ -6,15 +6,15 @@ from scipy.integrate import quad
 from scipy.special import expit, logsumexp
 from scipy.stats import multivariate_normal, norm
 
-from hbm.hierarchy import Evidence, _evidence
-from hbm.likelihoods import (
+from hbm.hierarchy.fitted import Evidence, _evidence
+from hbm.hierarchy.marginal import marginal_beta, marginal_beta_parent, marginal_normal
+from hbm.students.likelihoods import (
     beta_mean_logp,
     beta_students_logp,
     beta_summary_logp,
     normal_students_logp,
     normal_summary_logp,
 )
-from hbm.marginal import marginal_beta, marginal_beta_parent, marginal_normal
 
 NATS = 1e-4
 LOG_2PI = np.log(2 * np.pi)

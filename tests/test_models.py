@@ -14,7 +14,7 @@ from scipy import stats
 from scipy.special import expit
 
 import hbm
-from hbm.students import beta_students, normal_students
+from hbm.students.individuals import beta_students, normal_students
 
 GROUP = {"heights": "country", "scores": "school", "exams": "school"}
 PARENT = {"scores": "district", "exams": "authority"}

@@ -8,7 +8,7 @@ import pytest
 from pymc.initial_point import make_initial_point_fn
 
 import hbm
-from hbm.parameterisation import group_effect, informed, parent_estimates, raw_starts
+from hbm.hierarchy.parameterisation import group_effect, informed, parent_estimates, raw_starts
 
 RAW = np.array([[0.3, -0.2, 1.4], [0.1, 2.0, np.inf]])
 

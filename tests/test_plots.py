@@ -20,7 +20,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import hbm
 from hbm import plots
 from hbm.plots import marks, style
-from hbm.shrinkage import estimates
+from hbm.results.shrinkage import estimates
 
 
 @pytest.fixture(autouse=True)

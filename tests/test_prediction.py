@@ -6,7 +6,7 @@ from models import build, table_for
 from scipy.special import expit, logit
 
 import hbm
-from hbm.prediction import predict
+from hbm.results.prediction import predict
 
 # 4.5 standard errors: seven in a million, were it Normal.
 SIGMAS = 4.5

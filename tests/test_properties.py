@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from models import MODELS, build, model_function, table_for
 
 import hbm
-from hbm.beta_groups import pooled_nu, raw_estimates
-from hbm.groups import group
-from hbm.likelihoods import beta_summary_logp, published
-from hbm.parameterisation import parent_estimates
-from hbm.tables import read_summaries
+from hbm.hierarchy.beta_groups import pooled_nu, raw_estimates
+from hbm.hierarchy.parameterisation import parent_estimates
+from hbm.students.likelihoods import beta_summary_logp, published
+from hbm.tables.grouped import read_summaries
+from hbm.tables.labels import group
 
 # The same examples at each run: a fast tier that fails now and then is one that nobody reads.
 settings.register_profile("fast", deadline=None, derandomize=True, database=None, max_examples=60)

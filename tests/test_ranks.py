@@ -8,7 +8,7 @@ import xarray as xr
 from scipy.special import expit
 from scipy.stats import rankdata
 
-from hbm.ranks import _tiers, _worst_inversion, pairwise, ranks
+from hbm.results.ranks import _tiers, _worst_inversion, pairwise, ranks
 
 
 def fit_of(draws, **more):

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 import hbm
-from hbm import sampling
+from hbm.sampling import posterior as sampling
 
 SETTINGS = {"draws": 50, "tune": 100, "chains": 2, "progressbar": False}
 

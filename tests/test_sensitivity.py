@@ -7,9 +7,9 @@ from scipy import stats
 from scipy.special import logsumexp
 
 import hbm
-from hbm.hierarchy import read_hierarchy
-from hbm.likelihoods import beta_summary_logp
-from hbm.sensitivity import _log_likelihood
+from hbm.checks.sensitivity import _log_likelihood
+from hbm.hierarchy.fitted import read_hierarchy
+from hbm.students.likelihoods import beta_summary_logp
 
 # 4.5 standard errors: seven in a million, were it Normal.
 SIGMAS = 4.5

@@ -11,8 +11,8 @@ from scipy import stats
 from scipy.special import expit
 
 import hbm
-from hbm.likelihoods import beta_mean_logp
-from hbm.shrinkage import estimates, group_table, shrinkage, variance_shares
+from hbm.results.shrinkage import estimates, group_table, shrinkage, variance_shares
+from hbm.students.likelihoods import beta_mean_logp
 
 N_DRAWS = 200
 SCHOOLS = ["0003", "0001", "0004", "0002", "0005", "0006"]

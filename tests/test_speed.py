@@ -10,7 +10,7 @@ import pymc as pm
 import pytest
 
 import hbm
-from hbm.compiled import Compiled, shape_of
+from hbm.sampling.compiled import Compiled, shape_of
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from hbm.plots import style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from hbm.checks import LooPit, PredictiveCheck
+    from hbm.checks.predictive import LooPit, PredictiveCheck
 
 __all__ = ["plot_check", "plot_pit"]
 
@@ -51,7 +51,7 @@ def plot_check(check: PredictiveCheck, *, ax: Axes | None = None) -> Axes:
     >>> ax.get_yticklabels()[4].get_text()
     'highest country mean'
     """
-    from hbm.checks import PredictiveCheck, in_unit
+    from hbm.checks.predictive import PredictiveCheck, in_unit
 
     if not isinstance(check, PredictiveCheck):
         raise TypeError(
@@ -173,7 +173,7 @@ def plot_pit(pit: LooPit, *, prob: float = 0.99, ax: Axes | None = None) -> Axes
     """
     from arviz_stats.ecdf_utils import ecdf_pit
 
-    from hbm.checks import LooPit
+    from hbm.checks.predictive import LooPit
 
     if not isinstance(pit, LooPit):
         raise TypeError(f"pit must be the result of hbm.loo_pit, got {type(pit).__name__}")

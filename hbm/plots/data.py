@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hbm.groups import group, nest, require_columns, require_numbers
 from hbm.plots import inputs, marks, style
+from hbm.tables.labels import group, nest, require_columns, require_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from hbm.groups import group, require_columns, require_numbers
+from hbm.tables.labels import group, require_columns, require_numbers
 
 INFINITE = (-np.inf, np.inf)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hbm.groups import group, require_numbers
 from hbm.plots import style
+from hbm.tables.labels import group, require_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -39,13 +39,13 @@ def compiled(*args, **kwargs):
     last += time.time() - start
     return result
 nutpie.compile_pymc_model = compiled
-diagnose = hbm.sampling.diagnose
+diagnose = hbm.sampling.posterior.diagnose
 def timed(fit):
     lap("sample")
     result = diagnose(fit)
     lap("diagnose")
     return result
-hbm.sampling.diagnose = timed
+hbm.sampling.posterior.diagnose = timed
 import warnings
 warnings.simplefilter("ignore")
 fit = hbm.sample(model, int(sys.argv[3]), random_seed=1, progressbar=False)

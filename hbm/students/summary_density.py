@@ -29,9 +29,9 @@ Normal students (ν → ∞) then have the χ² law, Gamma students (μ → 0 or
 to ȳ². No constant is fitted.
 
 The formula is written once and compiled by numba: for NumPy's arrays as it is, for PyTensor's
-graphs with :mod:`hbm.duals`, which give both derivatives along with the value. As a graph of its
-own it would be some hundred nodes, and its gradient several hundred, to rewrite and to compile for
-every model; here a model's graph has one.
+graphs with :mod:`hbm.students.duals`, which give both derivatives along with the value. As a graph
+of its own it would be some hundred nodes, and its gradient several hundred, to rewrite and to
+compile for every model; here a model's graph has one.
 """
 
 import math
@@ -48,8 +48,8 @@ from pytensor.link.numba.dispatch.basic import register_funcify_and_cache_key
 from pytensor.scalar import ScalarOp, float64
 from pytensor.tensor.elemwise import Elemwise
 
-from hbm import duals
-from hbm.duals import Dual, clip, exp, gammaln, log, maximum, sqrt
+from hbm.students import duals
+from hbm.students.duals import Dual, clip, exp, gammaln, log, maximum, sqrt
 
 __all__ = ["MU", "NU", "summary_logp"]
 
@@ -239,7 +239,7 @@ _summary_logp: Any = Elemwise(_SummaryLogp())
 def summary_logp(mean: Any, sd: Any, n: Any, mu: Any, nu: Any) -> Any:
     """Return the log density of the mean and the standard deviation of n Beta students.
 
-    See :func:`hbm.likelihoods.beta_summary_logp`.
+    See :func:`hbm.students.individuals.likelihoods.beta_summary_logp`.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from hbm.groups import group, require_columns, require_numbers
+from hbm.tables.labels import group, require_columns, require_numbers
 
 __all__ = ["exam_table", "load_dataset", "load_truth", "read_diploma"]
 
@@ -374,7 +374,7 @@ def _dataset_files(name: str) -> tuple[str, str]:
 
 def _data_folder() -> Path:
     """Return the folder of the bundled files: in the wheel, or else beside the package."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     installed = package / "_data"
     return installed if installed.is_dir() else package.parent / "data"
 

@@ -18,9 +18,9 @@ import xarray as xr
 from pymc.backends.arviz import patch_nutpie_idata
 from pytensor.graph.basic import Constant
 
-from hbm.parameterisation import Informed, raw_starts
-from hbm.recipes import make_again, recipe_of
-from hbm.sampling import finished
+from hbm.hierarchy.parameterisation import Informed, raw_starts
+from hbm.hierarchy.recipes import make_again, recipe_of
+from hbm.sampling.posterior import finished
 
 __all__ = ["Compiled", "Shape", "common_shapes", "shape_of"]
 

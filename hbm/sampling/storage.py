@@ -21,9 +21,9 @@ import pymc as pm
 import xarray as xr
 from pymc.logprob import conditional_logp
 
-from hbm.export import write_whole
-from hbm.recipes import Recipe, columns_of, make_again, module_and_name, recipe_of
-from hbm.sampling import check_fit
+from hbm.hierarchy.recipes import Recipe, columns_of, make_again, module_and_name, recipe_of
+from hbm.sampling.posterior import check_fit
+from hbm.tables.export import write_whole
 
 __all__ = ["load", "save"]
 

@@ -13,7 +13,7 @@ import pytensor.tensor as pt
 from pytensor.graph.basic import Constant
 from pytensor.tensor import TensorVariable
 
-from hbm.likelihoods import beta_students_logp, normal_students_logp
+from hbm.students.likelihoods import beta_students_logp, normal_students_logp
 
 __all__ = ["beta_students", "normal_students"]
 

@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from hbm.hierarchy import Evidence
-from hbm.likelihoods import normal_students_logp, normal_summary_logp
+from hbm.hierarchy.fitted import Evidence
+from hbm.students.likelihoods import normal_students_logp, normal_summary_logp
 
 __all__ = ["marginal_beta", "marginal_beta_parent", "marginal_normal"]
 

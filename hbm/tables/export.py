@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from hbm.groups import label_text, require_columns
+from hbm.tables.labels import label_text, require_columns
 
 __all__ = ["save_table"]
 

@@ -16,8 +16,8 @@ import pymc as pm
 import xarray as xr
 from scipy.special import expit, logit
 
-from hbm.likelihoods import beta_mean_logp, beta_students_logp, beta_summary_logp
-from hbm.sampling import check_fit
+from hbm.sampling.posterior import check_fit
+from hbm.students.likelihoods import beta_mean_logp, beta_students_logp, beta_summary_logp
 
 __all__ = ["Evidence", "Hierarchy", "read_hierarchy"]
 

@@ -9,8 +9,8 @@ import xarray as xr
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from hbm.hierarchy import Hierarchy, read_hierarchy
-from hbm.marginal import marginal_beta, marginal_beta_parent, marginal_normal
+from hbm.hierarchy.fitted import Hierarchy, read_hierarchy
+from hbm.hierarchy.marginal import marginal_beta, marginal_beta_parent, marginal_normal
 
 __all__ = ["prior_sensitivity"]
 
@@ -59,9 +59,9 @@ def prior_sensitivity(model: pm.Model, fit: xr.DataTree) -> pd.DataFrame:
     outweigh all else, and tell of the number of schools and not of a prior.
 
     For the same reason the likelihood is that of the top-level quantities, with the effects of
-    schools and authorities integrated out (:mod:`hbm.marginal`). Given its own effects, a large
-    school's results no longer tell of the population, so that a power of the usual likelihood would
-    leave the population where it is however much the data say of it.
+    schools and authorities integrated out (:mod:`hbm.hierarchy.marginal`). Given its own effects, a
+    large school's results no longer tell of the population, so that a power of the usual likelihood
+    would leave the population where it is however much the data say of it.
 
     Where both move a quantity, draw its prior beside its posterior: they may pull apart, with a
     prior narrower than meant, or the data may just be too few to drown the prior, as for the

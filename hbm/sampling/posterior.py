@@ -16,8 +16,8 @@ import pymc as pm
 import xarray as xr
 from pymc.distributions.continuous import FlatRV, HalfFlatRV
 
-from hbm.diagnostics import ConvergenceWarning, diagnose
-from hbm.parameterisation import Informed, raw_starts
+from hbm.hierarchy.parameterisation import Informed, raw_starts
+from hbm.sampling.diagnostics import ConvergenceWarning, diagnose
 
 __all__ = ["sample", "sample_posterior_predictive", "sample_prior_predictive"]
 

@@ -20,10 +20,10 @@ from pymc.distributions.continuous import FlatRV, HalfFlatRV
 from scipy.special import betainc, expit
 from scipy.stats import norm
 
-from hbm.comparison import loo
-from hbm.hierarchy import Hierarchy, read_hierarchy
-from hbm.sampling import check_fit, check_model, without_notes
-from hbm.tables import read_individuals, read_summaries
+from hbm.checks.comparison import loo
+from hbm.hierarchy.fitted import Hierarchy, read_hierarchy
+from hbm.sampling.posterior import check_fit, check_model, without_notes
+from hbm.tables.grouped import read_individuals, read_summaries
 
 __all__ = ["LooPit", "PredictiveCheck", "check_predictive", "loo_pit"]
 
@@ -721,7 +721,7 @@ def loo_pit(
     -----
     A PIT is the average over posterior draws of the distribution function of the unit's mean, with
     the importance weights of :func:`hbm.loo` [1]_, each draw with effects of a new group. The mean
-    of n Beta students has the law of :func:`hbm.likelihoods.beta_mean_logp`.
+    of n Beta students has the law of :func:`hbm.students.individuals.likelihoods.beta_mean_logp`.
 
     PITs are left-out values of one data set and depend on each other a little, so uniformity is
     tested by ArviZ's POT-C, which allows for it [2]_, at a level of 1 %.

@@ -19,9 +19,9 @@ import pandas as pd
 import pymc as pm
 import xarray as xr
 
-from hbm.compiled import Compiled, Shape, common_shapes, shape_of
-from hbm.diagnostics import ConvergenceWarning
-from hbm.sampling import adaptation, check_lengths, cores_there, sample, warn_if_poor
+from hbm.sampling.compiled import Compiled, Shape, common_shapes, shape_of
+from hbm.sampling.diagnostics import ConvergenceWarning
+from hbm.sampling.posterior import adaptation, check_lengths, cores_there, sample, warn_if_poor
 
 __all__ = ["Fits", "sample_each"]
 

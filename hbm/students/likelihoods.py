@@ -4,8 +4,8 @@ A table gives for each school the mean ȳ, the standard deviation s and the numb
 and no student. If the students are Normal, (ȳ, s) lose nothing: the mean is Normal, the variance an
 independent χ², and the posterior is that of the raw students.
 
-If they are Beta(μν, (1−μ)ν), the density of (ȳ, s) is that of :mod:`hbm.summary_density`, pinned to
-its moments and to what it does near a mean of 0 or 1. No constant is fitted;
+If they are Beta(μν, (1−μ)ν), the density of (ȳ, s) is that of :mod:`hbm.students.summary_density`,
+pinned to its moments and to what it does near a mean of 0 or 1. No constant is fitted;
 :func:`beta_summary_logp` has the coverage measured with simulated students.
 
 Each ``..._logp`` takes numbers, NumPy arrays or PyTensor tensors that broadcast together, and
@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike
 from pytensor.graph.basic import Variable
 from scipy.special import gammaln
 
-from hbm.summary_density import MU, NU, summary_logp
+from hbm.students.summary_density import MU, NU, summary_logp
 
 __all__ = [
     "beta_mean",
@@ -103,8 +103,8 @@ def beta_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, nu: Any) -> Any:
     """Return the log density of the mean and the standard deviation of n Beta students.
 
     It is the density of (ȳ, s), not of (ȳ, s²). Its form is at the head of
-    :mod:`hbm.summary_density`. A tensor has derivatives by `mu` and `nu`, not by the data, and no
-    second ones.
+    :mod:`hbm.students.summary_density`. A tensor has derivatives by `mu` and `nu`, not by the data,
+    and no second ones.
 
     Parameters
     ----------
@@ -477,7 +477,7 @@ def _check_support(name: str, log_density: np.ndarray, *values: np.ndarray) -> N
             f"{name}: {bad.size} observed values are impossible, the first at positions "
             f"{bad[:5].tolist()}: {shown}. A mean of scores lies inside (0, 1), a standard "
             "deviation above 0 and, for scores, below sqrt(n mean (1 - mean) / (n - 1)); "
-            "hbm.likelihoods.published mends rounded ones."
+            "hbm.students.likelihoods.published mends rounded ones."
         )
 
 

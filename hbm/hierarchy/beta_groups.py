@@ -15,9 +15,9 @@ import pytensor.tensor as pt
 from pytensor.tensor import TensorLike, TensorVariable
 from scipy.special import expit, logit
 
-from hbm.parameterisation import Parameterisation, group_effect, parent_estimates
-from hbm.recipes import check_priors
-from hbm.tables import GroupedData
+from hbm.hierarchy.parameterisation import Parameterisation, group_effect, parent_estimates
+from hbm.hierarchy.recipes import check_priors
+from hbm.tables.grouped import GroupedData
 
 __all__ = [
     "Priors",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from hbm.groups import Groups, group, nest, require_columns, require_numbers
+from hbm.tables.labels import Groups, group, nest, require_columns, require_numbers
 
 __all__ = ["GroupedData", "read_individuals", "read_sizes", "read_summaries"]
 
@@ -80,7 +80,7 @@ def read_individuals(
     parent : str, optional
         Column of the groups' parents.
     allowed, ok
-        As in :func:`hbm.groups.require_numbers`.
+        As in :func:`hbm.tables.grouped.labels.require_numbers`.
 
     Returns
     -------

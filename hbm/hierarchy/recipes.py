@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 
-from hbm.groups import label_text, require_columns
+from hbm.tables.labels import label_text, require_columns
 
 __all__ = ["Recipe", "check_priors", "columns_of", "recipe_of", "remembered"]
 

@@ -44,18 +44,18 @@ from scipy.special import betaln
 from scipy.stats import norm
 from threadpoolctl import threadpool_limits
 
-from hbm.groups import label_text, require_columns
-from hbm.hierarchy import Hierarchy, read_hierarchy
-from hbm.likelihoods import (
+from hbm.hierarchy.fitted import Hierarchy, read_hierarchy
+from hbm.hierarchy.marginal import marginal_beta, marginal_beta_parent, marginal_normal
+from hbm.results.prediction import predict
+from hbm.sampling.posterior import check_fit, sample
+from hbm.students.likelihoods import (
     beta_mean_logp,
     beta_summary_logp,
     normal_summary_logp,
     published,
 )
-from hbm.marginal import marginal_beta, marginal_beta_parent, marginal_normal
-from hbm.prediction import predict
-from hbm.sampling import check_fit, sample
-from hbm.tables import GroupedData, read_individuals, read_summaries
+from hbm.tables.grouped import GroupedData, read_individuals, read_summaries
+from hbm.tables.labels import label_text, require_columns
 
 if TYPE_CHECKING:
     from arviz_stats.utils import ELPDData
@@ -87,7 +87,7 @@ def loo(
     unit : str, default "school"
         What is left out at a time: ``"student"`` (``"person"``), if the fit is of individuals;
         ``"school"`` (``"country"``); ``"authority"`` or ``"district"``, if nested. See
-        :mod:`hbm.comparison` for the question that each one asks.
+        :mod:`hbm.checks.comparison` for the question that each one asks.
     refit : callable, optional
         Takes a table and returns the model, for example ``hbm.exams.nested``. If given, each
         unit with a Pareto k above 0.5 is left out in earnest: the model is fitted to the table
@@ -119,8 +119,8 @@ def loo(
     -----
     The log likelihood of a school left out is log ∫∫ p(its data | eta, log nu) p(eta | its
     authority's effect, tau) p(log nu | ...) d eta d log nu, for each posterior draw of everything
-    else, by quadrature (:mod:`hbm.marginal`). The draws are those of the full posterior, the
-    authority's effect among them, which the school's own data have also informed: importance
+    else, by quadrature (:mod:`hbm.hierarchy.marginal`). The draws are those of the full posterior,
+    the authority's effect among them, which the school's own data have also informed: importance
     sampling takes that back out, for this effect as for all other parameters, so the effect must
     stay as it was drawn and must not be integrated as well. For an authority left out, its effect
     and its schools' are integrated given the parameters above.
@@ -298,7 +298,7 @@ def evaluate(
     >>> model = hbm.exams.nested(this)
     >>> fit = hbm.sample(model)  # doctest: +SKIP
     >>> by_school = hbm.evaluate(model, fit, following, random_seed=1)  # doctest: +SKIP
-    >>> hbm.comparison.by_band(by_school)  # doctest: +SKIP
+    >>> hbm.by_band(by_school)  # doctest: +SKIP
     """
     hierarchy = read_hierarchy(model, fit)
     cohort = _read_cohort(next_table, hierarchy)

@@ -13,7 +13,7 @@ import xarray as xr
 from scipy.special import betaincinv, expit, ndtri
 from scipy.stats import qmc
 
-from hbm.shrinkage import estimates, flat_draws, group_table
+from hbm.results.shrinkage import estimates, flat_draws, group_table
 
 __all__ = ["funnel_limits"]
 

@@ -12,7 +12,7 @@ import xarray as xr
 from scipy.special import expit
 from scipy.stats import rankdata
 
-from hbm.shrinkage import estimates, flat_draws, group_table
+from hbm.results.shrinkage import estimates, flat_draws, group_table
 
 __all__ = ["pairwise", "ranks"]
 

@@ -19,9 +19,9 @@ import pymc as pm
 import xarray as xr
 from scipy.special import expit
 
-from hbm.groups import group, nest, require_columns
-from hbm.hierarchy import Hierarchy, read_hierarchy
-from hbm.tables import check_one_row_each, read_sizes
+from hbm.hierarchy.fitted import Hierarchy, read_hierarchy
+from hbm.tables.grouped import check_one_row_each, read_sizes
+from hbm.tables.labels import group, nest, require_columns
 
 __all__ = ["predict"]
 

@@ -1,0 +1,1 @@
+"""How groups vary: the description of a model, priors, effects, recipes, marginal likelihoods."""

@@ -1,0 +1,1 @@
+"""What a fit says: estimates, shrinkage, variances, ranks, control limits, predictions."""

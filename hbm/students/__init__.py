@@ -1,0 +1,1 @@
+"""How individuals vary in a group: their law, its densities, and cohorts simulated from it."""
