@@ -40,8 +40,10 @@ from hbm.sampling.diagnostics import ConvergenceWarning, Diagnosis, diagnose
 from hbm.sampling.many import Fits, sample_each
 from hbm.sampling.posterior import sample, sample_posterior_predictive, sample_prior_predictive
 from hbm.sampling.storage import load, save
+from hbm.tables.datasets import load_dataset, load_truth
+from hbm.tables.exam_tables import exam_table
 from hbm.tables.export import save_table
-from hbm.tables.workbook import exam_table, load_dataset, load_truth, read_diploma
+from hbm.tables.workbook import read_diploma
 
 __all__ = [
     "ConvergenceWarning",

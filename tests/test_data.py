@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 from conftest import WORKBOOK
 
-from hbm.tables import workbook
-from hbm.tables.workbook import exam_table, load_dataset, load_truth, read_diploma
+from hbm.tables import datasets, workbook
+from hbm.tables.datasets import load_dataset, load_truth
+from hbm.tables.exam_tables import exam_table
+from hbm.tables.workbook import read_diploma
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 KEYS = [
@@ -550,12 +552,12 @@ def test_unknown_dataset(load):
 
 
 def test_bundled_files_are_found_in_a_wheel_and_in_a_checkout(tmp_path, monkeypatch):
-    assert workbook._data_folder() in {DATA, Path(workbook.__file__).parents[1] / "_data"}
+    assert datasets._data_folder() in {DATA, Path(datasets.__file__).parents[1] / "_data"}
     package = tmp_path / "hbm"
     for folder, score in ((tmp_path / "data", 0.25), (package / "_data", 0.75)):
         folder.mkdir(parents=True)
         (folder / "scores.csv").write_text(f"school,score\n01,{score}\n")
-        monkeypatch.setattr(workbook, "__file__", str(package / "tables" / "workbook.py"))
+        monkeypatch.setattr(datasets, "__file__", str(package / "tables" / "datasets.py"))
         assert load_dataset("scores").to_dict("list") == {"school": ["01"], "score": [score]}
 
 

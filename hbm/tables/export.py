@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from hbm.tables.labels import label_text, require_columns
+from hbm.tables.words import some
 
 __all__ = ["save_table"]
 
@@ -81,7 +82,7 @@ def save_table(
     bad = [s for s in tables if not 0 < len(str(s)) <= 31 or set("[]:*?/\\") & set(str(s))]
     if ending == ".xlsx" and bad:
         raise ValueError(
-            f"Excel takes sheet names of 1 to 31 characters without []:*?/\\, not {_some(bad)}"
+            f"Excel takes sheet names of 1 to 31 characters without []:*?/\\, not {some(bad)}"
         )
     if ending == ".csv" and len(tables) > 1:
         raise ValueError(
@@ -164,11 +165,11 @@ def _with_names(table: pd.DataFrame, names: pd.DataFrame) -> pd.DataFrame:
         by_label = pairs.set_index(column)[f"{column}_name"]
         twice = by_label.index[by_label.index.duplicated()].unique()
         if len(twice):
-            raise ValueError(f"names gives more than one {column}_name to {_some(twice)}")
+            raise ValueError(f"names gives more than one {column}_name to {some(twice)}")
         labels = label_text(table, column)
         missing = labels[~labels.isin(by_label.index)].unique()
         if len(missing):
-            raise ValueError(f"names has no {column} {_some(missing)}")
+            raise ValueError(f"names has no {column} {some(missing)}")
         if f"{column}_name" not in table:
             at = table.columns.get_loc(column) + 1
             table.insert(at, f"{column}_name", labels.map(by_label))
@@ -199,8 +200,3 @@ def _workbook(tables: dict[str, pd.DataFrame]) -> bytes:
                 width = min(max(map(len, shown)) + 2, _WIDEST)
                 workbook.sheets[str(sheet)].column_dimensions[cells[0].column_letter].width = width
     return content.getvalue()
-
-
-def _some(labels) -> str:
-    shown = ", ".join(repr(str(label)) for label in labels[:5])
-    return shown + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")
