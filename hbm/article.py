@@ -118,12 +118,12 @@ def score_prior_predictive(n_students: int = 100) -> pm.Model:
     ('1', '2', '3')
     """
     with pm.Model(coords={"student": [str(i) for i in range(1, n_students + 1)]}) as model:
-        a, b = _shapes(("a", "b"), pm.Beta("mu", 12, 4), _positive_normal("nu", 10, 1))
+        a, b = _shapes(("a", "b"), None, pm.Beta("mu", 12, 4), _positive_normal("nu", 10, 1))
         pm.Beta("s_sim", a, b, dims="student")
     return model
 
 
-def _shapes(names, mu, nu, dims=None):
+def _shapes(names, dims, mu, nu):
     values = (mu * nu, (1 - mu) * nu)
     return [pm.Deterministic(*pair, dims=dims) for pair in zip(names, values, strict=True)]
 
@@ -151,14 +151,14 @@ def single_school(table: pd.DataFrame) -> pm.Model:
     """
     score = _observed_scores(table)
     with pm.Model(coords={"student": _students(table)}) as model:
-        a, b = _shapes(("a", "b"), pm.Beta("mu", 12, 4), _positive_normal("nu", 10, 1))
+        a, b = _shapes(("a", "b"), None, pm.Beta("mu", 12, 4), _positive_normal("nu", 10, 1))
         pm.Beta("score", a, b, observed=score, dims="student")
     return model
 
 
-def _scores(mu_school, nu_school, school, score):
+def _scores(school, score, mu_school, nu_school):
     """Add scores of students, given their schools' mu and nu."""
-    a, b = _shapes(("a_school", "b_school"), mu_school, nu_school, "school")
+    a, b = _shapes(("a_school", "b_school"), "school", mu_school, nu_school)
     pm.Beta("score", a[school.index], b[school.index], observed=score, dims="student")
 
 
@@ -199,7 +199,7 @@ def scores_no_pooling(table: pd.DataFrame) -> pm.Model:
     with pm.Model(coords={"school": school.labels, "student": _students(table)}) as model:
         mu_school = pm.Beta("mu_school", 3, 1, dims="school")
         nu_school = _positive_normal("nu_school", 30, 4, dims="school")
-        _scores(mu_school, nu_school, school, score)
+        _scores(school, score, mu_school, nu_school)
     return model
 
 
@@ -231,7 +231,7 @@ def scores_partial_pooling(table: pd.DataFrame) -> pm.Model:
     score = _observed_scores(table)
     school = group(table, "school")
     with pm.Model(coords={"school": school.labels, "student": _students(table)}) as model:
-        _scores(*_population("school", 30), school, score)
+        _scores(school, score, *_population("school", 30))
     return model
 
 
@@ -265,16 +265,16 @@ def scores_nested(table: pd.DataFrame) -> pm.Model:
     school, district, parent = nest(table, "school", "district")
     coords = {"district": district.labels, "school": school.labels, "student": _students(table)}
     with pm.Model(coords=coords) as model:
-        a, b = _shapes(("a_district", "b_district"), *_population("district", 40), "district")
+        a, b = _shapes(("a_district", "b_district"), "district", *_population("district", 40))
         mu_school = pm.Beta("mu_school", a[parent], b[parent], dims="school")
         nu_school = pm.HalfFlat("nu_school", dims="school")
-        _scores(mu_school, nu_school, school, score)
+        _scores(school, score, mu_school, nu_school)
     return model
 
 
 def _school_means(school_mu, school_nu, n, mean):
     """Add published school means, given the schools' mu and nu; the published sds are not used."""
-    alpha, beta = _shapes(("school_alpha", "school_beta"), school_mu, school_nu, "school")
+    alpha, beta = _shapes(("school_alpha", "school_beta"), "school", school_mu, school_nu)
     variance = alpha * beta / ((alpha + beta) ** 2 * (alpha + beta + 1))
     variance = pm.Deterministic("school_sigma_squared", variance, dims="school")
     pm.Normal("school_mean", school_mu, pt.sqrt(variance / n), observed=mean, dims="school")
