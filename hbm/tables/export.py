@@ -1,13 +1,12 @@
 """Tables people keep: results as CSV or Excel files, with names beside the codes."""
 
 import io
-import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
+from hbm.tables.files import write_whole
 from hbm.tables.labels import label_text, require_columns
 from hbm.tables.words import some
 
@@ -103,47 +102,6 @@ def save_table(
         content = _workbook(tables)
     write_whole(content, path)
     return path
-
-
-def write_whole(content: bytes | memoryview, path: Path) -> None:
-    """Write a file so that it is there in full or, if that fails, as it was before.
-
-    Parameters
-    ----------
-    content : bytes or memoryview
-        What to write.
-    path : pathlib.Path
-        Where to. Folders are made; a file that is there is replaced.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written, for example as the disk is full.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> file = Path(tempfile.mkdtemp()) / "table.csv"
-    >>> write_whole(b"school,mean", file)
-    >>> file.read_text()
-    'school,mean'
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with beside.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        raise type(error)(
-            error.errno,
-            f"nothing was saved, and a file that was there is as it was: {error.strerror}",
-            str(path),
-        ) from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _plain(table: pd.DataFrame) -> pd.DataFrame:
