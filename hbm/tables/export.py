@@ -1,18 +1,16 @@
 """Tables people keep: results as CSV or Excel files, with names beside the codes."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
+from hbm.tables.excel import check_sheet_names, workbook
 from hbm.tables.files import write_whole
 from hbm.tables.labels import label_text, require_columns
 from hbm.tables.words import some
 
 __all__ = ["save_table"]
-
-_WIDEST = 40  # characters of an Excel column
 
 
 def save_table(
@@ -30,7 +28,7 @@ def save_table(
         Excel workbook.
     path : str or pathlib.Path
         Where to: the ending, ``.csv`` or ``.xlsx``, says how. Folders are made; a file that is
-        there is replaced.
+        there is replaced, and keeps its mode.
     names : pandas.DataFrame, optional
         A table that names the codes, such as the one of `hbm.exam_table` the model took: for each
         column of labels, say ``school``, its ``school_name`` is put beside it.
@@ -46,16 +44,21 @@ def save_table(
         If `table` is not a data frame or a mapping of them.
     ValueError
         If the ending is another, several tables are to go into one CSV file, Excel does not take
-        a sheet's name or a control character, or `names` lacks a label or names one twice.
+        a sheet's name, a control character or a table of this size, `names` lacks a label or names
+        one twice, or there is a folder or a device where the file is to be.
     OSError
         If the file cannot be written. A file that was there before is left as it was.
 
     Notes
     -----
-    Codes such as ``0009`` are text and stay text. Nothing in a CSV file says so: Excel drops the
-    zeros when it opens one, so give people the ``.xlsx``; pandas reads them back with
-    ``dtype={"school": str}``. Numbers are kept in full; the workbook shows three decimals. Its last
-    sheet, ``about``, holds the tables' ``attrs``, such as the probability of the intervals.
+    Codes such as ``0009`` are text and stay text, as does a name that begins with ``=``. Nothing in
+    a CSV file says so: Excel drops the zeros when it opens one, and takes the name for a formula,
+    so give people the ``.xlsx``; pandas reads codes back with ``dtype={"school": str}``. Labels of
+    rows, such as the models of `hbm.compare`, become the first column, under the index's name or
+    else ``name``; whole numbers without a name are taken for numbers of rows, and left out. Numbers
+    are kept in full; the workbook shows three decimals. Its last sheet, ``about``, holds the
+    tables' ``attrs``, such as the probability of the intervals, unless a table of yours has its
+    name.
 
     Examples
     --------
@@ -78,11 +81,8 @@ def save_table(
         raise ValueError(f"the file must end in .csv or .xlsx, got {path.name!r}")
     if not tables:
         raise ValueError("there is no table to save")
-    bad = [s for s in tables if not 0 < len(str(s)) <= 31 or set("[]:*?/\\") & set(str(s))]
-    if ending == ".xlsx" and bad:
-        raise ValueError(
-            f"Excel takes sheet names of 1 to 31 characters without []:*?/\\, not {some(bad)}"
-        )
+    if ending == ".xlsx":
+        check_sheet_names(tables)
     if ending == ".csv" and len(tables) > 1:
         raise ValueError(
             f"a CSV file holds one table, not {len(tables)}: save them one by one, or as .xlsx"
@@ -99,15 +99,26 @@ def save_table(
         (only,) = tables.values()
         content = only.to_csv(index=False, lineterminator="\n").encode()
     else:
-        content = _workbook(tables)
+        content = workbook(tables)
     write_whole(content, path)
     return path
 
 
 def _plain(table: pd.DataFrame) -> pd.DataFrame:
-    """Make labels that are the index, as in `hbm.pairwise`, a column."""
-    plain = table.reset_index() if table.index.name is not None else table.copy()
-    plain.columns.name = None
+    """Make labels that are the index, as in `hbm.pairwise` or `hbm.compare`, a column."""
+    index, name = table.index, table.index.name
+    is_column = name is not None and name in table
+    if is_column and not index.equals(pd.Index(table[name])):
+        raise ValueError(
+            f"{name!r} is a column and, with other values, the index; rename one, for example "
+            "with table.rename_axis"
+        )
+    if index.nlevels == 1 and name is None and not pd.api.types.is_integer_dtype(index):
+        free = next(word for word in ("name", "row", "index", "_") if word not in table)
+        table = table.rename_axis(index=free)
+    numbers = index.nlevels == 1 and table.index.name is None
+    plain = table.reset_index(drop=is_column or numbers)
+    plain.columns = plain.columns.set_names([None] * plain.columns.nlevels)
     return plain
 
 
@@ -132,29 +143,3 @@ def _with_names(table: pd.DataFrame, names: pd.DataFrame) -> pd.DataFrame:
             at = table.columns.get_loc(column) + 1
             table.insert(at, f"{column}_name", labels.map(by_label))
     return table
-
-
-def _workbook(tables: dict[str, pd.DataFrame]) -> bytes:
-    from openpyxl.utils.exceptions import IllegalCharacterError
-
-    about = pd.DataFrame(
-        [(sheet, name, value) for sheet, t in tables.items() for name, value in t.attrs.items()],
-        columns=["sheet", "name", "value"],
-    )
-    if len(about) and "about" not in tables:
-        tables = {**tables, "about": about}
-    content = io.BytesIO()
-    with pd.ExcelWriter(content, engine="openpyxl") as workbook:
-        for sheet, table in tables.items():
-            try:
-                table.to_excel(workbook, sheet_name=str(sheet), index=False, freeze_panes=(1, 1))
-            except IllegalCharacterError as error:
-                raise ValueError(f"Excel takes no control characters: {error}") from None
-            for column, cells in zip(table, workbook.sheets[str(sheet)].columns, strict=True):
-                decimals = pd.api.types.is_float_dtype(table[column])
-                for cell in cells[1:] if decimals else ():
-                    cell.number_format = "0.000"
-                shown = [str(column)] if decimals else [str(cell.value) for cell in cells]
-                width = min(max(map(len, shown)) + 2, _WIDEST)
-                workbook.sheets[str(sheet)].column_dimensions[cells[0].column_letter].width = width
-    return content.getvalue()
