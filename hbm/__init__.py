@@ -5,8 +5,11 @@ in :mod:`hbm.article`), a model a fit (:func:`hbm.sample`), and a fit tables and
 """
 
 from hbm import article, exams, heights, scores, simulate
-from hbm.checks.comparison import by_band, compare, evaluate, loo
-from hbm.checks.predictive import LooPit, PredictiveCheck, check_predictive, loo_pit
+from hbm.checks.compare import compare
+from hbm.checks.leave_out import loo
+from hbm.checks.next_cohort import by_band, evaluate
+from hbm.checks.pit import LooPit, loo_pit
+from hbm.checks.predictive import PredictiveCheck, check_predictive
 from hbm.checks.sensitivity import prior_sensitivity
 from hbm.hierarchy.parameterisation import informed
 from hbm.plots import (
@@ -32,10 +35,12 @@ from hbm.plots import (
     plot_students,
     save_figure,
 )
+from hbm.results.estimates import estimates
 from hbm.results.funnel import funnel_limits
 from hbm.results.prediction import predict
 from hbm.results.ranks import pairwise, ranks
-from hbm.results.shrinkage import estimates, shrinkage, variance_shares
+from hbm.results.shrinkage import shrinkage
+from hbm.results.variance import variance_shares
 from hbm.sampling.diagnostics import ConvergenceWarning, Diagnosis, diagnose
 from hbm.sampling.many import Fits, sample_each
 from hbm.sampling.posterior import sample, sample_posterior_predictive, sample_prior_predictive

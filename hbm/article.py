@@ -15,14 +15,19 @@ row a person; ``score``, a proportion, with ``school`` and ``district``, one row
 ``student``. ValueError or TypeError is raised if the table is not as described.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
 
+from hbm.hierarchy.description import describe
+from hbm.hierarchy.model import TableModel
 from hbm.hierarchy.recipes import remembered
-from hbm.tables.grouped import read_summaries
-from hbm.tables.labels import group, nest, require_columns, require_numbers
+from hbm.students.beta import BETA
+from hbm.students.normal import NORMAL
+from hbm.tables.grouped import read_individuals, read_summaries
 
 __all__ = [
     "exams_nested",
@@ -41,27 +46,34 @@ def _positive_normal(name, mu, sigma, dims=None):
     return pm.TruncatedNormal(name, mu, sigma, lower=0, dims=dims)
 
 
-def _observed_scores(table):
-    require_columns(table, ["score"])
-    return require_numbers(
+def _scores_of(table, parents=(), **names):
+    scores = read_individuals(
         table,
         "score",
+        by="school",
+        parents=parents,
         allowed="proportions strictly between 0 and 1, as a Beta gives (divide percentages by 100)",
         ok=lambda x: (x > 0) & (x < 1),
     )
+    return _described(BETA, scores, "student", "score", **names)
 
 
-def _observed_means(table):
-    exams = read_summaries(table, by="school", size="n_students", proportions=True, sd_needed=False)
-    return exams.coords["school"], exams.n, exams.mean
+def _means_of(table, parents=()):
+    means = read_summaries(
+        table, by="school", size="n_students", parents=parents, proportions=True, sd_needed=False
+    )
+    names = {"mean_name": "school_mu", "spread_name": "school_nu", "means_only": True}
+    return _described(BETA, means, "student", "school_mean", **names)
 
 
-def _students(table):
-    return [str(i) for i in range(1, len(table) + 1)]
+def _described(law, data, individual, observed, unit="%", **names):
+    words = {"individual": individual, "observed": observed, "unit": unit}
+    d = describe(law, data, **words, value_name="score" if observed == "school_mean" else observed)
+    return replace(d, effects=False, **names)
 
 
 @remembered
-def heights(table: pd.DataFrame) -> pm.Model:
+def heights(table: pd.DataFrame) -> TableModel:
     """Build the model of heights by country.
 
     height ~ N(mu_country, sigma), mu_country ~ N(alpha_bar, 10), alpha_bar ~ N(176, 1),
@@ -84,15 +96,16 @@ def heights(table: pd.DataFrame) -> pm.Model:
     >>> hbm.article.heights(hbm.load_dataset("heights")).coords["country"]
     ('1', '2', '3', '4')
     """
-    require_columns(table, ["country", "height"])
-    country = group(table, "country")
-    height = require_numbers(table, "height", allowed="heights in cm", ok=np.isfinite)
-    with pm.Model(coords={"country": country.labels, "person": _students(table)}) as model:
+    people = read_individuals(
+        table, "height", by="country", allowed="heights in cm", ok=np.isfinite
+    )
+    d = _described(NORMAL, people, "person", "height", "cm")
+    with TableModel(d) as model:
         alpha_bar = pm.Normal("alpha_bar", 176, 1)
         sigma = pm.Truncated("sigma", pm.Exponential.dist(1), lower=1e-3)
         pm.Truncated("sigma_country", pm.Exponential.dist(1), lower=1e-3)
         mu_country = pm.Normal("mu_country", alpha_bar, 10, dims="country")
-        pm.Normal("height", mu_country[country.index], sigma, observed=height, dims="person")
+        pm.Normal("height", mu_country[d.index], sigma, observed=d.value, dims="person")
     return model
 
 
@@ -129,7 +142,7 @@ def _shapes(names, dims, mu, nu):
 
 
 @remembered
-def single_school(table: pd.DataFrame) -> pm.Model:
+def single_school(table: pd.DataFrame) -> TableModel:
     """Build the model of the scores of one school's students.
 
     s ~ Beta(mu nu, (1 − mu) nu), mu ~ Beta(12, 4), nu ~ N⁺(10, 1). Prose and code agree.
@@ -149,17 +162,19 @@ def single_school(table: pd.DataFrame) -> pm.Model:
     >>> hbm.article.single_school(hbm.load_dataset("scores").query("school == '1'"))["score"]
     score
     """
-    score = _observed_scores(table)
-    with pm.Model(coords={"student": _students(table)}) as model:
+    if isinstance(table, pd.DataFrame):
+        table = table.assign(school="1")
+    d = _scores_of(table, mean_name="mu", spread_name="nu")
+    with TableModel(d) as model:
         a, b = _shapes(("a", "b"), None, pm.Beta("mu", 12, 4), _positive_normal("nu", 10, 1))
-        pm.Beta("score", a, b, observed=score, dims="student")
+        pm.Beta("score", a, b, observed=d.value, dims="student")
     return model
 
 
-def _scores(school, score, mu_school, nu_school):
+def _scores(d, mu_school, nu_school):
     """Add scores of students, given their schools' mu and nu."""
     a, b = _shapes(("a_school", "b_school"), "school", mu_school, nu_school)
-    pm.Beta("score", a[school.index], b[school.index], observed=score, dims="student")
+    pm.Beta("score", a[d.index], b[d.index], observed=d.value, dims="student")
 
 
 def _population(dim, nu):
@@ -174,7 +189,7 @@ def _population(dim, nu):
 
 
 @remembered
-def scores_no_pooling(table: pd.DataFrame) -> pm.Model:
+def scores_no_pooling(table: pd.DataFrame) -> TableModel:
     """Build the model of scores in which schools share nothing.
 
     s ~ Beta by school, mu_school ~ Beta(3, 1), nu_school ~ N⁺(30, 4), in the prose N(10, 1).
@@ -194,17 +209,16 @@ def scores_no_pooling(table: pd.DataFrame) -> pm.Model:
     >>> hbm.article.scores_no_pooling(hbm.load_dataset("scores")).free_RVs
     [mu_school, nu_school]
     """
-    score = _observed_scores(table)
-    school = group(table, "school")
-    with pm.Model(coords={"school": school.labels, "student": _students(table)}) as model:
+    d = _scores_of(table)
+    with TableModel(d) as model:
         mu_school = pm.Beta("mu_school", 3, 1, dims="school")
         nu_school = _positive_normal("nu_school", 30, 4, dims="school")
-        _scores(school, score, mu_school, nu_school)
+        _scores(d, mu_school, nu_school)
     return model
 
 
 @remembered
-def scores_partial_pooling(table: pd.DataFrame) -> pm.Model:
+def scores_partial_pooling(table: pd.DataFrame) -> TableModel:
     """Build the model of scores in which schools share a population.
 
     s ~ Beta by school, mu_school ~ Beta(alpha_bar, beta_bar), alpha_bar ~ N⁺(3, 0.5),
@@ -228,15 +242,14 @@ def scores_partial_pooling(table: pd.DataFrame) -> pm.Model:
     >>> hbm.article.scores_partial_pooling(hbm.load_dataset("scores"))["sigma_nu"]
     sigma_nu
     """
-    score = _observed_scores(table)
-    school = group(table, "school")
-    with pm.Model(coords={"school": school.labels, "student": _students(table)}) as model:
-        _scores(school, score, *_population("school", 30))
+    d = _scores_of(table)
+    with TableModel(d) as model:
+        _scores(d, *_population("school", 30))
     return model
 
 
 @remembered
-def scores_nested(table: pd.DataFrame) -> pm.Model:
+def scores_nested(table: pd.DataFrame) -> TableModel:
     """Build the model of scores of students in schools in districts.
 
     s ~ Beta by school, mu_school ~ Beta(mu_district nu_district, (1 − mu_district) nu_district),
@@ -261,27 +274,26 @@ def scores_nested(table: pd.DataFrame) -> pm.Model:
     >>> hbm.article.scores_nested(hbm.load_dataset("nested_scores")).coords["district"]
     ('1', '2', '3')
     """
-    score = _observed_scores(table)
-    school, district, parent = nest(table, "school", "district")
-    coords = {"district": district.labels, "school": school.labels, "student": _students(table)}
-    with pm.Model(coords=coords) as model:
+    d = _scores_of(table, ["district"])
+    parent = d.parent_of("school")
+    with TableModel(d) as model:
         a, b = _shapes(("a_district", "b_district"), "district", *_population("district", 40))
         mu_school = pm.Beta("mu_school", a[parent], b[parent], dims="school")
         nu_school = pm.HalfFlat("nu_school", dims="school")
-        _scores(school, score, mu_school, nu_school)
+        _scores(d, mu_school, nu_school)
     return model
 
 
-def _school_means(school_mu, school_nu, n, mean):
+def _school_means(d, school_mu, school_nu):
     """Add published school means, given the schools' mu and nu; the published sds are not used."""
     alpha, beta = _shapes(("school_alpha", "school_beta"), "school", school_mu, school_nu)
     variance = alpha * beta / ((alpha + beta) ** 2 * (alpha + beta + 1))
     variance = pm.Deterministic("school_sigma_squared", variance, dims="school")
-    pm.Normal("school_mean", school_mu, pt.sqrt(variance / n), observed=mean, dims="school")
+    pm.Normal("school_mean", school_mu, pt.sqrt(variance / d.n), observed=d.mean, dims="school")
 
 
 @remembered
-def exams_no_pooling(table: pd.DataFrame) -> pm.Model:
+def exams_no_pooling(table: pd.DataFrame) -> TableModel:
     """Build the model of published school means in which schools share nothing.
 
     school_mean ~ N(school_mu, √(school_sigma_squared / n)), where school_sigma_squared is the
@@ -306,11 +318,11 @@ def exams_no_pooling(table: pd.DataFrame) -> pm.Model:
     >>> hbm.article.exams_no_pooling(hbm.simulate.exams([2], 30)[0]).coords["school"]
     ('1', '2')
     """
-    schools, n, mean = _observed_means(table)
-    with pm.Model(coords={"school": schools}) as model:
+    d = _means_of(table)
+    with TableModel(d) as model:
         school_mu = pm.Beta("school_mu", 3, 1, dims="school")
         school_nu = _positive_normal("school_nu", 30, 4, dims="school")
-        _school_means(school_mu, school_nu, n, mean)
+        _school_means(d, school_mu, school_nu)
     return model
 
 
@@ -326,7 +338,7 @@ def _pooled_school_nu():
 
 
 @remembered
-def exams_partial_pooling(table: pd.DataFrame) -> pm.Model:
+def exams_partial_pooling(table: pd.DataFrame) -> TableModel:
     """Build the model of published school means in which schools share a population.
 
     As :func:`exams_no_pooling`, with school_mu ~ Beta(school_prior_alpha, school_prior_beta),
@@ -351,17 +363,17 @@ def exams_partial_pooling(table: pd.DataFrame) -> pm.Model:
     >>> hbm.article.exams_partial_pooling(hbm.simulate.exams([2], 30)[0])["school_prior_alpha"]
     school_prior_alpha
     """
-    schools, n, mean = _observed_means(table)
-    with pm.Model(coords={"school": schools}) as model:
+    d = _means_of(table)
+    with TableModel(d) as model:
         alpha = _positive_normal("school_prior_alpha", 3, 0.5)
         beta = _positive_normal("school_prior_beta", 1, 0.3)
         school_mu = pm.Beta("school_mu", alpha, beta, dims="school")
-        _school_means(school_mu, _pooled_school_nu(), n, mean)
+        _school_means(d, school_mu, _pooled_school_nu())
     return model
 
 
 @remembered
-def exams_nested(table: pd.DataFrame) -> pm.Model:
+def exams_nested(table: pd.DataFrame) -> TableModel:
     """Build the model of published school means in which schools share their authority's prior.
 
     As :func:`exams_partial_pooling`, with school_mu ~ Beta(school_prior_alpha[a],
@@ -387,13 +399,13 @@ def exams_nested(table: pd.DataFrame) -> pm.Model:
     >>> hbm.article.exams_nested(hbm.simulate.exams([2], 30)[0]).coords["authority"]
     ('1',)
     """
-    schools, n, mean = _observed_means(table)
-    _, authorities, parent = nest(table, "school", "authority")
-    with pm.Model(coords={"school": schools, "authority": authorities.labels}) as model:
+    d = _means_of(table, ["authority"])
+    parent = d.parent_of("school")
+    with TableModel(d) as model:
         from_alpha = _above("authority_prior_alpha", "school_prior_alpha_raw", 3, 0.5, "authority")
         from_beta = _above("authority_prior_beta", "school_prior_beta_raw", 1, 0.3, "authority")
         alpha = pm.Deterministic("school_prior_alpha", from_beta, dims="authority")
         beta = pm.Deterministic("school_prior_beta", from_alpha, dims="authority")
         school_mu = pm.Beta("school_mu", alpha[parent], beta[parent], dims="school")
-        _school_means(school_mu, _pooled_school_nu(), n, mean)
+        _school_means(d, school_mu, _pooled_school_nu())
     return model

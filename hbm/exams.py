@@ -17,6 +17,13 @@ in
 Marks are proportions. eta, the effects and the taus are in logits: at a mean of 0.65 a step of
 0.1 logits is 2.3 points of a hundred.
 
+All models take the same arguments and have, with dim ``school``, ``mu_school`` (a proportion) and
+``nu_school``; ``constant_data`` of a fit has ``n_students``, ``mean`` and ``sd`` of each school.
+Other words make other names: ``group="hospital", levels=("trust",), individual="patient"`` reads
+columns ``hospital``, ``trust`` and ``n_patients``, and gives ``mu_hospital`` and ``tau_trust``.
+They raise a ValueError or TypeError, naming rows and the likely mend, if the table is not as
+described.
+
 Simulation-based calibration, 1,500 data sets of 20 schools each, parameters from the prior and
 students one by one: ranks of all parameters are uniform, and intervals cover, in per cent, by
 number of students and raw mean (±: standard error of the 89 % intervals),
@@ -44,26 +51,20 @@ number of students and raw mean (±: standard error of the 89 % intervals),
 ===================  =======  ====  ====  ===  ====  ====  ===
 """
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
-import numpy as np
 import pandas as pd
-import pymc as pm
-import pytensor.tensor as pt
-from pytensor.tensor import TensorVariable
 
-from hbm.hierarchy.beta_groups import (
-    Priors,
-    parent_effect,
-    pooled_nu,
-    raw_estimates,
-    school_effect,
-    school_nu,
-)
-from hbm.hierarchy.parameterisation import Parameterisation, check_parameterisation
+from hbm.hierarchy.description import Description, check_words, describe
+from hbm.hierarchy.logit_normal import alone, as_one, pooled
+from hbm.hierarchy.model import TableModel
+from hbm.hierarchy.parameterisation import Parameterisation
+from hbm.hierarchy.priors import Priors
 from hbm.hierarchy.recipes import remembered
-from hbm.students.likelihoods import beta_mean, beta_summary, published
-from hbm.tables.grouped import GroupedData, read_summaries
+from hbm.students.beta import BETA
+from hbm.tables.grouped import read_summaries
+from hbm.tables.words import plural
 
 __all__ = ["Observe", "Priors", "complete_pooling", "nested", "no_pooling", "partial_pooling"]
 
@@ -77,8 +78,11 @@ def complete_pooling(
     observe: Observe = "mean and sd",
     priors: Priors = Priors(),
     parameterisation: Parameterisation = "informed",
-) -> pm.Model:
-    """Build the model in which the students of all schools come from one Beta.
+    group: str = "school",
+    individual: str = "student",
+    value: str = "exam",
+) -> TableModel:
+    """Build the model in which all schools have one mean and one spread.
 
     (mean, sd) ~ those of n students ~ Beta(mu_school, nu_school), mu_school = mu = expit(eta),
     eta ~ N(1.1, 1), nu_school = nu, log nu ~ N(log 10, 1).
@@ -95,18 +99,13 @@ def complete_pooling(
         Priors, in logits; see there.
     parameterisation : {"informed", "centred", "non-centred"}
         Without effect: all models take it, but here no group has an effect of its own.
+    group, individual, value : str
+        What a school, a student and an exam are called.
 
     Returns
     -------
     pymc.Model
-        ``eta``, ``mu``, ``nu``, and ``mu_school`` and ``nu_school``, the same for all;
-        dim ``school``.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If the table is not as described, `observe` not one of the two, or the parameterisation
-        not one of the three.
+        ``eta``, ``mu``, ``nu``, and ``mu_school`` and ``nu_school``, the same for all.
 
     Examples
     --------
@@ -116,18 +115,8 @@ def complete_pooling(
     >>> [variable.name for variable in model.free_RVs]
     ['eta', 'nu']
     """
-    check_parameterisation(parameterisation)
-    exams = _read(table, observe)
-    with pm.Model(coords=exams.coords) as model:
-        eta = pm.Normal("eta", priors.eta_mean, priors.eta_sd)
-        nu = pm.LogNormal("nu", np.log(priors.nu_median), priors.nu_log_sd)
-        mu = pm.Deterministic("mu", pm.math.invlogit(eta))
-        mu_school = pm.Deterministic("mu_school", pt.full(exams.n.shape, mu), dims="school")
-        nu_school = pm.Deterministic("nu_school", pt.full(exams.n.shape, nu), dims="school")
-        pm.Data("tau_school", 0.0)
-        pm.Data("tau_nu", 0.0)
-        _observe(mu_school, nu_school, exams, observe)
-    return model
+    d = _describe(table, group, individual, value, observe)
+    return as_one(d, priors, parameterisation)
 
 
 @remembered
@@ -137,7 +126,10 @@ def no_pooling(
     observe: Observe = "mean and sd",
     priors: Priors = Priors(),
     parameterisation: Parameterisation = "informed",
-) -> pm.Model:
+    group: str = "school",
+    individual: str = "student",
+    value: str = "exam",
+) -> TableModel:
     """Build the model in which each school is estimated alone.
 
     (mean, sd) ~ those of n students ~ Beta(mu_school, nu_school), mu_school = expit(eta_school),
@@ -155,17 +147,13 @@ def no_pooling(
         Priors, in logits; see there.
     parameterisation : {"informed", "centred", "non-centred"}
         How the sampler sees the effects; the posterior is the same.
+    group, individual, value : str
+        What a school, a student and an exam are called.
 
     Returns
     -------
     pymc.Model
-        ``eta_school``, ``mu_school``, ``log_nu_school``, ``nu_school``; dim ``school``.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If the table is not as described, `observe` not one of the two, or the parameterisation
-        not one of the three.
+        ``eta_school``, ``mu_school``, ``log_nu_school``, ``nu_school``.
 
     Examples
     --------
@@ -175,17 +163,8 @@ def no_pooling(
     >>> [variable.name for variable in model.free_RVs]
     ['eta_school', 'log_nu_school']
     """
-    exams = _read(table, observe)
-    raw = raw_estimates(exams, pooled_nu(exams.n, exams.mean, exams.sd, priors.nu_median))
-    with pm.Model(coords=exams.coords) as model:
-        eta = pm.Data("eta", priors.eta_mean)
-        tau_school = pm.Data("tau_school", priors.no_pooling_sd)
-        nu = pm.Data("nu", priors.nu_median)
-        tau_nu = pm.Data("tau_nu", priors.nu_log_sd)
-        mu_school = school_effect(eta, tau_school, raw, parameterisation)
-        nu_school = school_nu(nu, tau_nu, raw, parameterisation)
-        _observe(mu_school, nu_school, exams, observe)
-    return model
+    d = _describe(table, group, individual, value, observe)
+    return alone(d, priors, parameterisation)
 
 
 @remembered
@@ -195,7 +174,10 @@ def partial_pooling(
     observe: Observe = "mean and sd",
     priors: Priors = Priors(),
     parameterisation: Parameterisation = "informed",
-) -> pm.Model:
+    group: str = "school",
+    individual: str = "student",
+    value: str = "exam",
+) -> TableModel:
     """Build the model in which schools share a population, whose spread is learned.
 
     (mean, sd) ~ those of n students ~ Beta(mu_school, nu_school), mu_school = expit(eta_school),
@@ -214,18 +196,14 @@ def partial_pooling(
         Priors, in logits; see there.
     parameterisation : {"informed", "centred", "non-centred"}
         How the sampler sees the effects; the posterior is the same.
+    group, individual, value : str
+        What a school, a student and an exam are called.
 
     Returns
     -------
     pymc.Model
         ``eta``, ``mu``, ``tau_school``, ``nu``, ``tau_nu``, ``eta_school``, ``mu_school``,
-        ``log_nu_school``, ``nu_school``; dim ``school``.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If the table is not as described, `observe` not one of the two, or the parameterisation
-        not one of the three.
+        ``log_nu_school``, ``nu_school``.
 
     Examples
     --------
@@ -235,18 +213,8 @@ def partial_pooling(
     >>> [variable.name for variable in model.free_RVs]
     ['eta', 'tau_school', 'nu', 'tau_nu', 'eta_school', 'log_nu_school']
     """
-    exams = _read(table, observe)
-    raw = raw_estimates(exams, pooled_nu(exams.n, exams.mean, exams.sd, priors.nu_median))
-    with pm.Model(coords=exams.coords) as model:
-        eta = pm.Normal("eta", priors.eta_mean, priors.eta_sd)
-        tau_school = pm.HalfNormal("tau_school", priors.tau_school)
-        nu = pm.LogNormal("nu", np.log(priors.nu_median), priors.nu_log_sd)
-        tau_nu = pm.HalfNormal("tau_nu", priors.tau_nu)
-        pm.Deterministic("mu", pm.math.invlogit(eta))
-        mu_school = school_effect(eta, tau_school, raw, parameterisation)
-        nu_school = school_nu(nu, tau_nu, raw, parameterisation)
-        _observe(mu_school, nu_school, exams, observe)
-    return model
+    d = _describe(table, group, individual, value, observe)
+    return pooled(d, priors, parameterisation)
 
 
 @remembered
@@ -256,13 +224,18 @@ def nested(
     observe: Observe = "mean and sd",
     priors: Priors = Priors(),
     parameterisation: Parameterisation = "informed",
-) -> pm.Model:
+    levels: Sequence[str] = ("authority",),
+    group: str = "school",
+    individual: str = "student",
+    value: str = "exam",
+) -> TableModel:
     """Build the model in which schools vary around their authority, and authorities around a mean.
 
     (mean, sd) ~ those of n students ~ Beta(mu_school, nu_school), mu_school = expit(eta_school),
     eta_school ~ N(eta_authority, tau_school), eta_authority ~ N(eta, tau_authority),
-    eta ~ N(1.1, 1), both taus ~ HN(0.5); log nu_school ~ N(log nu, tau_nu), log nu ~ N(log 10, 1),
-    tau_nu ~ HN(0.5).
+    eta ~ N(1.1, 1), both taus ~ HN(0.5); log nu_school ~ N(log nu, tau_nu),
+    log nu ~ N(log 10, 1), tau_nu ~ HN(0.5). With further levels, eta_authority ~ N(what it stands
+    in, tau_authority), and so on up to eta.
 
     Parameters
     ----------
@@ -277,20 +250,18 @@ def nested(
         Priors, in logits; see there.
     parameterisation : {"informed", "centred", "non-centred"}
         How the sampler sees the effects; the posterior is the same.
+    levels : sequence of str
+        What schools stand in, from the innermost out: columns of the table. The standard deviation
+        between the members of each has the prior of `Priors.tau_parent`.
+    group, individual, value : str
+        What a school, a student and an exam are called.
 
     Returns
     -------
     pymc.Model
         ``eta``, ``mu``, ``tau_authority``, ``tau_school``, ``nu``, ``tau_nu``, ``eta_authority``,
-        ``mu_authority``, ``eta_school``, ``mu_school``, ``log_nu_school``, ``nu_school``;
-        dims ``authority`` and ``school``. mu_authority is the mean of the school in the
-        authority's middle.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If the table is not as described, `observe` not one of the two, or the parameterisation
-        not one of the three.
+        ``mu_authority``, ``eta_school``, ``mu_school``, ``log_nu_school``, ``nu_school``; dim
+        ``authority`` too. mu_authority is the mean of the school in the authority's middle.
 
     Examples
     --------
@@ -301,46 +272,31 @@ def nested(
     ['eta', 'tau_authority', 'tau_school', 'nu', 'tau_nu',
      'eta_authority', 'eta_school', 'log_nu_school']
     """
-    exams = _read(table, observe, parent="authority")
-    raw = raw_estimates(exams, pooled_nu(exams.n, exams.mean, exams.sd, priors.nu_median))
-    with pm.Model(coords=exams.coords) as model:
-        eta = pm.Normal("eta", priors.eta_mean, priors.eta_sd)
-        tau_authority = pm.HalfNormal("tau_authority", priors.tau_parent)
-        tau_school = pm.HalfNormal("tau_school", priors.tau_school)
-        nu = pm.LogNormal("nu", np.log(priors.nu_median), priors.nu_log_sd)
-        tau_nu = pm.HalfNormal("tau_nu", priors.tau_nu)
-        pm.Deterministic("mu", pm.math.invlogit(eta))
-        eta_authority = parent_effect("authority", eta, tau_authority, exams, raw, parameterisation)
-        authority_of_school = pm.Data("authority_of_school", exams.parent, dims="school")
-        mu_school = school_effect(
-            eta_authority[authority_of_school], tau_school, raw, parameterisation
-        )
-        nu_school = school_nu(nu, tau_nu, raw, parameterisation)
-        _observe(mu_school, nu_school, exams, observe)
-    return model
+    d = _describe(table, group, individual, value, observe, levels)
+    return pooled(d, priors, parameterisation)
 
 
-def _read(table: pd.DataFrame, observe: Observe, parent: str | None = None) -> GroupedData:
+def _describe(
+    table: pd.DataFrame,
+    group: str,
+    individual: str,
+    value: str,
+    observe: Observe,
+    levels: Sequence[str] = (),
+) -> Description:
     if observe not in get_args(Observe):
         raise ValueError(f"observe must be 'mean and sd' or 'mean', got {observe!r}")
-    return read_summaries(
+    check_words(individual, group, levels, value)
+    means_only = observe == "mean"
+    exams = read_summaries(
         table,
-        by="school",
-        size="n_students",
-        parent=parent,
+        by=group,
+        size=f"n_{plural(individual)}",
+        parents=levels,
         proportions=True,
-        sd_needed=observe == "mean and sd",
+        sd_needed=not means_only,
     )
-
-
-def _observe(
-    mu_school: TensorVariable, nu_school: TensorVariable, exams: GroupedData, observe: Observe
-) -> None:
-    pm.Data("n_students", exams.n, dims="school")
-    pm.Data("mean", exams.mean, dims="school")
-    pm.Data("sd", np.nan_to_num(exams.sd), dims="school")
-    mean, sd = published(exams.mean, exams.sd, exams.n)
-    if observe == "mean":
-        beta_mean("exam_mean", mu_school, nu_school, exams.n, mean, dims="school")
-    else:
-        beta_summary("exam", mu_school, nu_school, exams.n, (mean, sd), dims="school")
+    observed = f"{value}_mean" if means_only else value
+    words = {"individual": individual, "observed": observed}
+    words["value_name"] = "score" if value == "exam" else value
+    return describe(BETA, exams, **words, means_only=means_only)

@@ -10,8 +10,17 @@ Each person's height ~ N(mu_country, sigma), and a country's mean is one of
 
 The number, mean and standard deviation of a country's people say all there is to say of its mean
 and of sigma, so the models use just these, whether they are given the people or a published table:
-the posterior is the same. Heights are in centimetres. Anything else that is Normal within groups
-will do, with priors of its own.
+the posterior is the same. Heights are in centimetres.
+
+Anything else that is Normal within groups will do, with priors of its own and in words of its own:
+``partial_pooling(table, group="hospital", individual="patient", value="stay", unit="days",
+priors=...)`` takes a table with columns ``hospital`` and ``stay``, or ``hospital``, ``n_patients``,
+``mean`` and ``sd``, and its variables are ``mu_hospital``, ``tau_hospital`` and so on.
+
+All models take the same arguments and have, in the table's units, ``mu_country`` (dim ``country``)
+and ``sigma``; ``constant_data`` of a fit has ``n_people``, ``mean`` and ``sd`` of each country.
+They raise a ValueError or TypeError, naming rows and the likely mend, if the table is not as
+described.
 """
 
 from dataclasses import dataclass
@@ -22,11 +31,16 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
-from hbm.hierarchy.parameterisation import Parameterisation, check_parameterisation, group_effect
-from hbm.hierarchy.recipes import check_priors, remembered
-from hbm.students.individuals import normal_students
-from hbm.students.likelihoods import normal_summary
-from hbm.tables.grouped import GroupedData, read_individuals, read_summaries
+from hbm.hierarchy.description import Description, check_words, describe
+from hbm.hierarchy.effects import level_effect, raw_by_level
+from hbm.hierarchy.model import TableModel, table_data
+from hbm.hierarchy.observation import observe
+from hbm.hierarchy.parameterisation import Parameterisation, check_parameterisation
+from hbm.hierarchy.priors import check_priors
+from hbm.hierarchy.recipes import remembered
+from hbm.students.normal import NORMAL
+from hbm.tables.forms import read_either
+from hbm.tables.words import plural
 
 __all__ = ["Priors", "complete_pooling", "no_pooling", "partial_pooling"]
 
@@ -97,7 +111,11 @@ def complete_pooling(
     *,
     priors: Priors = Priors(),
     parameterisation: Parameterisation = "informed",
-) -> pm.Model:
+    group: str = "country",
+    individual: str = "person",
+    value: str = "height",
+    unit: str = "cm",
+) -> TableModel:
     """Build the model in which all countries have one mean.
 
     height ~ N(mu, sigma), mu ~ N(176, 10), sigma ~ HN(10).
@@ -105,23 +123,19 @@ def complete_pooling(
     Parameters
     ----------
     table : pandas.DataFrame
-        One row a person: ``country``, ``height`` (cm); or one row a country: ``country``,
-        ``n_people``, ``mean``, ``sd`` (cm, with divisor n − 1).
+        One row a person: ``country``, ``height``; or one row a country: ``country``, ``n_people``,
+        ``mean``, ``sd`` (with divisor n − 1).
     priors : Priors
-        Priors, in cm.
+        Priors, in the table's units.
     parameterisation : {"informed", "centred", "non-centred"}
         Without effect: all models take it, but here no group has an effect of its own.
+    group, individual, value, unit : str
+        What a country, a person and a height are called, and the unit of the latter.
 
     Returns
     -------
     pymc.Model
-        ``mu``, ``mu_country`` (the same for all) and ``sigma``, in cm; dim ``country``, and
-        ``person`` where people are given.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If the table is not as described.
+        ``mu``, ``mu_country`` (the same for all) and ``sigma``.
 
     Examples
     --------
@@ -131,12 +145,13 @@ def complete_pooling(
     ['mu', 'sigma']
     """
     check_parameterisation(parameterisation)
-    people = _read(table)
-    with pm.Model(coords=people.coords) as model:
+    people = _describe(table, group, individual, value, unit)
+    with TableModel(people) as model:
+        n = table_data(people)["n"]
         mu = pm.Normal("mu", priors.mu_mean, priors.mu_sd)
-        pm.Data("tau_country", 0.0)
-        mu_country = pm.Deterministic("mu_country", pt.full(people.n.shape, mu), dims="country")
-        _observe(mu_country, people, priors)
+        pm.Data(f"tau_{group}", 0.0)
+        mu_group = pm.Deterministic(f"mu_{group}", pt.full(n.shape, mu), dims=group)
+        _observe(people, mu_group, priors)
     return model
 
 
@@ -146,7 +161,11 @@ def no_pooling(
     *,
     priors: Priors = Priors(),
     parameterisation: Parameterisation = "informed",
-) -> pm.Model:
+    group: str = "country",
+    individual: str = "person",
+    value: str = "height",
+    unit: str = "cm",
+) -> TableModel:
     """Build the model in which each country's mean is estimated alone.
 
     height ~ N(mu_country, sigma), mu_country ~ N(176, 50), sigma ~ HN(10). The standard deviation
@@ -155,23 +174,19 @@ def no_pooling(
     Parameters
     ----------
     table : pandas.DataFrame
-        One row a person: ``country``, ``height`` (cm); or one row a country: ``country``,
-        ``n_people``, ``mean``, ``sd`` (cm, with divisor n − 1).
+        One row a person: ``country``, ``height``; or one row a country: ``country``, ``n_people``,
+        ``mean``, ``sd`` (with divisor n − 1).
     priors : Priors
-        Priors, in cm.
+        Priors, in the table's units.
     parameterisation : {"informed", "centred", "non-centred"}
         How the sampler sees a country's mean; the posterior is the same.
+    group, individual, value, unit : str
+        What a country, a person and a height are called, and the unit of the latter.
 
     Returns
     -------
     pymc.Model
-        ``mu_country`` and ``sigma``, in cm; dim ``country``, and ``person`` where people are
-        given.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If the table is not as described, or the parameterisation not one of the three.
+        ``mu_country`` and ``sigma``.
 
     Examples
     --------
@@ -180,12 +195,13 @@ def no_pooling(
     >>> [variable.name for variable in model.free_RVs]
     ['mu_country', 'sigma']
     """
-    people = _read(table)
-    with pm.Model(coords=people.coords) as model:
+    people = _describe(table, group, individual, value, unit)
+    with TableModel(people) as model:
+        table_data(people)
         mu = pm.Data("mu", float(priors.mu_mean))
-        tau_country = pm.Data("tau_country", float(priors.no_pooling_sd))
-        mu_country = _country_effect(mu, tau_country, people, parameterisation)
-        _observe(mu_country, people, priors)
+        tau = pm.Data(f"tau_{group}", float(priors.no_pooling_sd))
+        mu_group = level_effect(people, group, mu, tau, raw_by_level(people), parameterisation)
+        _observe(people, mu_group, priors)
     return model
 
 
@@ -195,7 +211,11 @@ def partial_pooling(
     *,
     priors: Priors = Priors(),
     parameterisation: Parameterisation = "informed",
-) -> pm.Model:
+    group: str = "country",
+    individual: str = "person",
+    value: str = "height",
+    unit: str = "cm",
+) -> TableModel:
     """Build the model in which countries share a population, whose spread is learned.
 
     height ~ N(mu_country, sigma), mu_country ~ N(mu, tau_country), mu ~ N(176, 10),
@@ -204,23 +224,19 @@ def partial_pooling(
     Parameters
     ----------
     table : pandas.DataFrame
-        One row a person: ``country``, ``height`` (cm); or one row a country: ``country``,
-        ``n_people``, ``mean``, ``sd`` (cm, with divisor n − 1).
+        One row a person: ``country``, ``height``; or one row a country: ``country``, ``n_people``,
+        ``mean``, ``sd`` (with divisor n − 1).
     priors : Priors
-        Priors, in cm.
+        Priors, in the table's units.
     parameterisation : {"informed", "centred", "non-centred"}
         How the sampler sees a country's mean; the posterior is the same.
+    group, individual, value, unit : str
+        What a country, a person and a height are called, and the unit of the latter.
 
     Returns
     -------
     pymc.Model
-        ``mu``, ``tau_country``, ``mu_country`` and ``sigma``, in cm; dim ``country``, and
-        ``person`` where people are given.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If the table is not as described, or the parameterisation not one of the three.
+        ``mu``, ``tau_country``, ``mu_country`` and ``sigma``.
 
     Examples
     --------
@@ -229,54 +245,34 @@ def partial_pooling(
     >>> [variable.name for variable in model.free_RVs]
     ['mu', 'tau_country', 'mu_country', 'sigma']
     """
-    people = _read(table)
-    with pm.Model(coords=people.coords) as model:
+    people = _describe(table, group, individual, value, unit)
+    with TableModel(people) as model:
+        table_data(people)
         mu = pm.Normal("mu", priors.mu_mean, priors.mu_sd)
-        tau_country = pm.HalfNormal("tau_country", priors.tau_country)
-        mu_country = _country_effect(mu, tau_country, people, parameterisation)
-        _observe(mu_country, people, priors)
+        tau = pm.HalfNormal(f"tau_{group}", priors.tau_country)
+        mu_group = level_effect(people, group, mu, tau, raw_by_level(people), parameterisation)
+        _observe(people, mu_group, priors)
     return model
 
 
-def _read(table: pd.DataFrame) -> GroupedData:
-    if isinstance(table, pd.DataFrame) and "height" in table:
-        return read_individuals(
-            table,
-            "height",
-            by="country",
-            individual="person",
-            allowed="heights in cm, none of them missing",
-            ok=np.isfinite,
-        )
-    return read_summaries(table, by="country", size="n_people", proportions=False)
-
-
-def _country_effect(mu, tau_country, people, parameterisation) -> TensorVariable:
-    freedom = people.n - 1
-    within = np.nansum(freedom * people.sd**2) / max(freedom.sum(), 1)
-    # Where nobody varies, or every country has one person, the data do not tell the spread.
-    spread = np.sqrt(within) if within > 0 else np.inf
-    return group_effect(
-        "mu_country",
-        mu,
-        tau_country,
-        dims="country",
-        estimate=people.mean,
-        standard_error=spread / np.sqrt(people.n),
-        parameterisation=parameterisation,
+def _describe(
+    table: pd.DataFrame, group: str, individual: str, value: str, unit: str
+) -> Description:
+    check_words(individual, group, (), value)
+    people = read_either(
+        table,
+        value,
+        by=group,
+        size=f"n_{plural(individual)}",
+        proportions=False,
+        allowed=f"{plural(value)} in {unit}, none of them missing",
+        ok=np.isfinite,
     )
+    observed = "summary" if people.value is None else value
+    words = {"individual": individual, "observed": observed, "value_name": value}
+    return describe(NORMAL, people, **words, unit=unit)
 
 
-def _observe(mu_country: TensorVariable, people: GroupedData, priors: Priors) -> None:
+def _observe(people: Description, mu_group: TensorVariable, priors: Priors) -> None:
     sigma = pm.HalfNormal("sigma", priors.sigma)
-    pm.Data("n_people", people.n, dims="country")
-    pm.Data("mean", people.mean, dims="country")
-    pm.Data("sd", np.nan_to_num(people.sd), dims="country")
-    if people.value is None:
-        normal_summary(
-            "summary", mu_country, sigma, people.n, (people.mean, people.sd), dims="country"
-        )
-    else:
-        normal_students(
-            "height", mu_country, sigma, people.index, observed=people.value, dims="person"
-        )
+    observe(people, mu_group, sigma)

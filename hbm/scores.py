@@ -14,26 +14,27 @@ log nu_school ~ N(log nu, tau_nu). The schools' means differ in
 Scores are proportions strictly between 0 and 1. eta, the effects and the taus are in logits. The
 students of a school enter by their number and the sums of log s and of log(1 − s), which say all
 there is to say of mu_school and nu_school: the posterior is that of the students one by one.
+
+All models take the same arguments and have, with dim ``school``, ``mu_school`` (a proportion) and
+``nu_school``; ``constant_data`` of a fit has ``n_students``, ``mean`` and ``sd`` of each school.
+Other words make other names: ``group="team", individual="player"`` gives ``mu_team`` and reads a
+column ``team``. They raise a ValueError or TypeError, naming rows and the likely mend, if the table
+is not as described.
 """
 
-import numpy as np
-import pandas as pd
-import pymc as pm
-import pytensor.tensor as pt
-from pytensor.tensor import TensorVariable
+from collections.abc import Sequence
 
-from hbm.hierarchy.beta_groups import (
-    Priors,
-    parent_effect,
-    pooled_nu,
-    raw_estimates,
-    school_effect,
-    school_nu,
-)
-from hbm.hierarchy.parameterisation import Parameterisation, check_parameterisation
+import pandas as pd
+
+from hbm.hierarchy.description import Description, check_words, describe
+from hbm.hierarchy.logit_normal import alone, as_one, pooled
+from hbm.hierarchy.model import TableModel
+from hbm.hierarchy.parameterisation import Parameterisation
+from hbm.hierarchy.priors import Priors
 from hbm.hierarchy.recipes import remembered
-from hbm.students.individuals import beta_students
-from hbm.tables.grouped import GroupedData, read_individuals
+from hbm.students.beta import BETA
+from hbm.tables.grouped import read_individuals
+from hbm.tables.words import plural
 
 __all__ = ["Priors", "complete_pooling", "nested", "no_pooling", "partial_pooling"]
 
@@ -44,7 +45,10 @@ def complete_pooling(
     *,
     priors: Priors = Priors(),
     parameterisation: Parameterisation = "informed",
-) -> pm.Model:
+    group: str = "school",
+    individual: str = "student",
+    value: str = "score",
+) -> TableModel:
     """Build the model in which the students of all schools come from one Beta.
 
     score ~ Beta(mu_school, nu_school), mu_school = mu = expit(eta), eta ~ N(1.1, 1),
@@ -58,17 +62,13 @@ def complete_pooling(
         Priors, in logits; see there.
     parameterisation : {"informed", "centred", "non-centred"}
         Without effect: all models take it, but here no group has an effect of its own.
+    group, individual, value : str
+        What a school, a student and a score are called.
 
     Returns
     -------
     pymc.Model
-        ``eta``, ``mu``, ``nu``, and ``mu_school`` and ``nu_school``, the same for all;
-        dims ``school`` and ``student``.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If the table is not as described, or the parameterisation not one of the three.
+        ``eta``, ``mu``, ``nu``, and ``mu_school`` and ``nu_school``, the same for all.
 
     Examples
     --------
@@ -77,18 +77,8 @@ def complete_pooling(
     >>> [variable.name for variable in model.free_RVs]
     ['eta', 'nu']
     """
-    check_parameterisation(parameterisation)
-    scores = _read(table)
-    with pm.Model(coords=scores.coords) as model:
-        eta = pm.Normal("eta", priors.eta_mean, priors.eta_sd)
-        nu = pm.LogNormal("nu", np.log(priors.nu_median), priors.nu_log_sd)
-        mu = pm.Deterministic("mu", pm.math.invlogit(eta))
-        mu_school = pm.Deterministic("mu_school", pt.full(scores.n.shape, mu), dims="school")
-        nu_school = pm.Deterministic("nu_school", pt.full(scores.n.shape, nu), dims="school")
-        pm.Data("tau_school", 0.0)
-        pm.Data("tau_nu", 0.0)
-        _observe(mu_school, nu_school, scores)
-    return model
+    d = _describe(table, group, individual, value)
+    return as_one(d, priors, parameterisation)
 
 
 @remembered
@@ -97,7 +87,10 @@ def no_pooling(
     *,
     priors: Priors = Priors(),
     parameterisation: Parameterisation = "informed",
-) -> pm.Model:
+    group: str = "school",
+    individual: str = "student",
+    value: str = "score",
+) -> TableModel:
     """Build the model in which each school is estimated alone.
 
     score ~ Beta(mu_school, nu_school), mu_school = expit(eta_school),
@@ -111,17 +104,13 @@ def no_pooling(
         Priors, in logits; see there.
     parameterisation : {"informed", "centred", "non-centred"}
         How the sampler sees the effects; the posterior is the same.
+    group, individual, value : str
+        What a school, a student and a score are called.
 
     Returns
     -------
     pymc.Model
-        ``eta_school``, ``mu_school``, ``log_nu_school``, ``nu_school``; dims ``school`` and
-        ``student``.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If the table is not as described, or the parameterisation not one of the three.
+        ``eta_school``, ``mu_school``, ``log_nu_school``, ``nu_school``.
 
     Examples
     --------
@@ -130,17 +119,8 @@ def no_pooling(
     >>> [variable.name for variable in model.free_RVs]
     ['eta_school', 'log_nu_school']
     """
-    scores = _read(table)
-    raw = raw_estimates(scores, pooled_nu(scores.n, scores.mean, scores.sd, priors.nu_median))
-    with pm.Model(coords=scores.coords) as model:
-        eta = pm.Data("eta", priors.eta_mean)
-        tau_school = pm.Data("tau_school", priors.no_pooling_sd)
-        nu = pm.Data("nu", priors.nu_median)
-        tau_nu = pm.Data("tau_nu", priors.nu_log_sd)
-        mu_school = school_effect(eta, tau_school, raw, parameterisation)
-        nu_school = school_nu(nu, tau_nu, raw, parameterisation)
-        _observe(mu_school, nu_school, scores)
-    return model
+    d = _describe(table, group, individual, value)
+    return alone(d, priors, parameterisation)
 
 
 @remembered
@@ -149,7 +129,10 @@ def partial_pooling(
     *,
     priors: Priors = Priors(),
     parameterisation: Parameterisation = "informed",
-) -> pm.Model:
+    group: str = "school",
+    individual: str = "student",
+    value: str = "score",
+) -> TableModel:
     """Build the model in which schools share a population, whose spread is learned.
 
     score ~ Beta(mu_school, nu_school), mu_school = expit(eta_school),
@@ -164,17 +147,14 @@ def partial_pooling(
         Priors, in logits; see there.
     parameterisation : {"informed", "centred", "non-centred"}
         How the sampler sees the effects; the posterior is the same.
+    group, individual, value : str
+        What a school, a student and a score are called.
 
     Returns
     -------
     pymc.Model
         ``eta``, ``mu``, ``tau_school``, ``nu``, ``tau_nu``, ``eta_school``, ``mu_school``,
-        ``log_nu_school``, ``nu_school``; dims ``school`` and ``student``.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If the table is not as described, or the parameterisation not one of the three.
+        ``log_nu_school``, ``nu_school``.
 
     Examples
     --------
@@ -183,18 +163,8 @@ def partial_pooling(
     >>> [variable.name for variable in model.free_RVs]
     ['eta', 'tau_school', 'nu', 'tau_nu', 'eta_school', 'log_nu_school']
     """
-    scores = _read(table)
-    raw = raw_estimates(scores, pooled_nu(scores.n, scores.mean, scores.sd, priors.nu_median))
-    with pm.Model(coords=scores.coords) as model:
-        eta = pm.Normal("eta", priors.eta_mean, priors.eta_sd)
-        tau_school = pm.HalfNormal("tau_school", priors.tau_school)
-        nu = pm.LogNormal("nu", np.log(priors.nu_median), priors.nu_log_sd)
-        tau_nu = pm.HalfNormal("tau_nu", priors.tau_nu)
-        pm.Deterministic("mu", pm.math.invlogit(eta))
-        mu_school = school_effect(eta, tau_school, raw, parameterisation)
-        nu_school = school_nu(nu, tau_nu, raw, parameterisation)
-        _observe(mu_school, nu_school, scores)
-    return model
+    d = _describe(table, group, individual, value)
+    return pooled(d, priors, parameterisation)
 
 
 @remembered
@@ -203,13 +173,18 @@ def nested(
     *,
     priors: Priors = Priors(),
     parameterisation: Parameterisation = "informed",
-) -> pm.Model:
+    levels: Sequence[str] = ("district",),
+    group: str = "school",
+    individual: str = "student",
+    value: str = "score",
+) -> TableModel:
     """Build the model in which schools vary around their district, and districts around a mean.
 
     score ~ Beta(mu_school, nu_school), mu_school = expit(eta_school),
-    eta_school ~ N(eta_district, tau_school), eta_district ~ N(eta, tau_district), eta ~ N(1.1, 1),
-    both taus ~ HN(0.5); log nu_school ~ N(log nu, tau_nu), log nu ~ N(log 10, 1),
-    tau_nu ~ HN(0.5).
+    eta_school ~ N(eta_district, tau_school), eta_district ~ N(eta, tau_district),
+    eta ~ N(1.1, 1), both taus ~ HN(0.5); log nu_school ~ N(log nu, tau_nu),
+    log nu ~ N(log 10, 1), tau_nu ~ HN(0.5). With further levels, eta_district ~ N(what it stands
+    in, tau_district), and so on up to eta.
 
     Parameters
     ----------
@@ -220,19 +195,18 @@ def nested(
         Priors, in logits; see there.
     parameterisation : {"informed", "centred", "non-centred"}
         How the sampler sees the effects; the posterior is the same.
+    levels : sequence of str
+        What schools stand in, from the innermost out: columns of the table. The standard deviation
+        between the members of each has the prior of `Priors.tau_parent`.
+    group, individual, value : str
+        What a school, a student and a score are called.
 
     Returns
     -------
     pymc.Model
         ``eta``, ``mu``, ``tau_district``, ``tau_school``, ``nu``, ``tau_nu``, ``eta_district``,
-        ``mu_district``, ``eta_school``, ``mu_school``, ``log_nu_school``, ``nu_school``;
-        dims ``district``, ``school`` and ``student``. mu_district is the mean of the school in the
-        district's middle.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If the table is not as described, or the parameterisation not one of the three.
+        ``mu_district``, ``eta_school``, ``mu_school``, ``log_nu_school``, ``nu_school``; dim
+        ``district`` too. mu_district is the mean of the school in the district's middle.
 
     Examples
     --------
@@ -242,43 +216,22 @@ def nested(
     ['eta', 'tau_district', 'tau_school', 'nu', 'tau_nu',
      'eta_district', 'eta_school', 'log_nu_school']
     """
-    scores = _read(table, parent="district")
-    raw = raw_estimates(scores, pooled_nu(scores.n, scores.mean, scores.sd, priors.nu_median))
-    with pm.Model(coords=scores.coords) as model:
-        eta = pm.Normal("eta", priors.eta_mean, priors.eta_sd)
-        tau_district = pm.HalfNormal("tau_district", priors.tau_parent)
-        tau_school = pm.HalfNormal("tau_school", priors.tau_school)
-        nu = pm.LogNormal("nu", np.log(priors.nu_median), priors.nu_log_sd)
-        tau_nu = pm.HalfNormal("tau_nu", priors.tau_nu)
-        pm.Deterministic("mu", pm.math.invlogit(eta))
-        eta_district = parent_effect("district", eta, tau_district, scores, raw, parameterisation)
-        district_of_school = pm.Data("district_of_school", scores.parent, dims="school")
-        mu_school = school_effect(
-            eta_district[district_of_school], tau_school, raw, parameterisation
-        )
-        nu_school = school_nu(nu, tau_nu, raw, parameterisation)
-        _observe(mu_school, nu_school, scores)
-    return model
+    d = _describe(table, group, individual, value, levels)
+    return pooled(d, priors, parameterisation)
 
 
-def _read(table: pd.DataFrame, parent: str | None = None) -> GroupedData:
-    return read_individuals(
+def _describe(
+    table: pd.DataFrame, group: str, individual: str, value: str, levels: Sequence[str] = ()
+) -> Description:
+    check_words(individual, group, levels, value)
+    scores = read_individuals(
         table,
-        "score",
-        by="school",
-        individual="student",
-        parent=parent,
+        value,
+        by=group,
+        parents=levels,
         allowed="proportions strictly between 0 and 1, as a Beta gives: divide percentages by 100, "
-        "and move scores of exactly 0 or 1 inwards, for example to (score (n − 1) + 0.5) / n "
-        "with n students",
+        f"and move {plural(value)} of exactly 0 or 1 inwards, for example to "
+        f"({value} (n − 1) + 0.5) / n with n {plural(individual)}",
         ok=lambda x: (x > 0) & (x < 1),
     )
-
-
-def _observe(mu_school: TensorVariable, nu_school: TensorVariable, scores: GroupedData) -> None:
-    pm.Data("n_students", scores.n, dims="school")
-    pm.Data("mean", scores.mean, dims="school")
-    pm.Data("sd", np.nan_to_num(scores.sd), dims="school")
-    beta_students(
-        "score", mu_school, nu_school, scores.index, observed=scores.value, dims="student"
-    )
+    return describe(BETA, scores, individual=individual, observed=value, value_name=value)

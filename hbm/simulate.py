@@ -13,6 +13,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
+from hbm.students.beta import BETA
+from hbm.students.cohorts import individuals
+from hbm.students.normal import NORMAL
 from hbm.tables.grouped import read_individuals
 
 __all__ = ["exams", "heights", "nested_scores", "scores", "summarise"]
@@ -78,7 +81,7 @@ def heights(
     table = pd.DataFrame(
         {
             "country": np.repeat(countries, sizes),
-            "height": rng.normal(np.repeat(means, sizes), sigma),
+            "height": individuals(NORMAL, means, sigma, sizes, rng),
         }
     )
     return table, pd.DataFrame({"country": countries, "mean": means})
@@ -311,16 +314,16 @@ def summarise(students: pd.DataFrame) -> pd.DataFrame:
         students,
         "score",
         by="school",
-        individual="student",
-        parent="authority",
+        parents=["authority"],
         allowed="proportions in [0, 1] (divide percentages by 100)",
         ok=lambda x: (x >= 0) & (x <= 1),
     )
-    authority = data.coords["authority"][data.parent]
+    authorities, schools = data.levels
+    authority = authorities.labels[schools.parent]
     return pd.DataFrame(
         {
-            "school": data.coords["school"],
-            "school_name": [f"School {label}" for label in data.coords["school"]],
+            "school": schools.labels,
+            "school_name": [f"School {label}" for label in schools.labels],
             "authority": authority,
             "authority_name": [f"Authority {label}" for label in authority],
             "n_students": data.n.astype(int),
@@ -332,5 +335,4 @@ def summarise(students: pd.DataFrame) -> pd.DataFrame:
 
 def _students(rng, means, nu, sizes) -> np.ndarray:
     """Draw students one by one, given their schools' means."""
-    mean, nu = np.repeat(means, sizes), np.repeat(np.broadcast_to(nu, np.shape(means)), sizes)
-    return rng.beta(mean * nu, (1 - mean) * nu)
+    return individuals(BETA, means, nu, sizes, rng)

@@ -3,6 +3,8 @@
 import numpy as np
 import xarray as xr
 
+from hbm.hierarchy.carried import carry
+
 
 def fake_fit(model, draws):
     """Return a fit of a model whose draws are given: name → array (n_draws, ...), as one chain."""
@@ -23,7 +25,7 @@ def fake_fit(model, draws):
             values = values.reshape(-1, *(1 for _ in shape))
         posterior[name] = np.broadcast_to(values, (n, *shape))[None].copy()
     observed = {rv.name: model.rvs_to_values[rv].eval() for rv in model.observed_RVs}
-    return xr.DataTree.from_dict(
+    fit = xr.DataTree.from_dict(
         {
             "posterior": dataset(posterior, ("chain", "draw")).assign_coords(
                 chain=[0], draw=np.arange(n)
@@ -32,6 +34,7 @@ def fake_fit(model, draws):
             "observed_data": dataset(observed),
         }
     )
+    return carry(model, fit)
 
 
 def fake_exams_nested(model, n_draws, seed=1, **fixed):

@@ -11,8 +11,9 @@ from scipy.special import expit
 from scipy.stats import beta, norm
 
 import hbm
-from hbm.checks.comparison import _without, by_band, compare, evaluate, loo
-from hbm.hierarchy.fitted import read_hierarchy
+from hbm import by_band, compare, evaluate, loo
+from hbm.checks.refits import without
+from hbm.hierarchy.fitted import read_fit
 from hbm.students.likelihoods import beta_mean_logp, beta_summary_logp, normal_summary_logp
 
 N_DRAWS = 400
@@ -250,7 +251,7 @@ def test_different_kinds_of_data_are_not_compared():
 
 def test_models_to_compare_are_pairs_two_at_least_with_the_unit():
     pair = exams_fit(ORDINARY)
-    with pytest.raises(TypeError, match=r"'a' must be a pair \(model, fit\), got DataTree"):
+    with pytest.raises(TypeError, match=r"'a' must be a pair \(model, fit\) or a result of hbm.loo, got DataTree"):
         compare({"a": pair[1], "b": pair}, "school")
     with pytest.raises(ValueError, match="two models or more"):
         compare({"a": pair}, "school")
@@ -279,7 +280,7 @@ def test_scores_of_a_normal_prediction():
     # The mean of 16 people, N(180, 4/√16 = 1), has a CRPS in closed form.
     model, _ = heights_fit("complete_pooling")
     fit = one_draw_of(model, mu=180.0, mu_country=180.0, sigma=4.0)
-    z = np.array([-2.0, -1.5, -0.6, 0.0, 0.5, 0.8, 1.65])
+    z = np.array([-2.0, -1.5, -0.6, 0.0, 0.5, 0.8, 1.75])
     following = pd.DataFrame(
         {"country": ["1", "2", "3", "4", "x", "y", "z"], "n_people": 16, "mean": 180 + z, "sd": 4.0}
     )
@@ -380,6 +381,6 @@ def test_bands_need_the_table_of_evaluate():
 def test_a_unit_with_a_number_for_a_label_is_left_out_of_the_refit():
     table = hbm.simulate.exams([2, 1], [5, 8, 40], random_seed=1)[0]
     table["school"] = [7.0, 8.0, 9.0]
-    hierarchy = read_hierarchy(*exams_fit(table))
-    assert hierarchy.labels["school"].tolist() == ["7", "8", "9"]
-    assert _without(table, hierarchy, "school", 1)["school"].tolist() == [7.0, 9.0]
+    fitted = read_fit(exams_fit(table)[1])
+    assert fitted.d.coords["school"].tolist() == ["7", "8", "9"]
+    assert without(table, fitted, "school", 1)["school"].tolist() == [7.0, 9.0]

@@ -13,9 +13,11 @@ from scipy.special import expit
 from scipy.stats import norm
 
 import hbm
-from hbm.checks.comparison import _log_lik, loo
-from hbm.hierarchy.fitted import Evidence, read_hierarchy
-from hbm.hierarchy.marginal import marginal_beta
+from hbm import loo
+from hbm.checks.units import log_likelihoods
+from hbm.hierarchy.fitted import read_fit
+from hbm.hierarchy.marginal import marginal
+from hbm.students.law import Evidence
 from hbm.students.likelihoods import beta_students_logp, beta_summary_logp
 
 DRAWS = 4000
@@ -57,15 +59,19 @@ def density_of_school(data, eta, nu):
 
 def new_school(data, given, around, rng):
     """Log density of a school's data under each draw, its effects simulated."""
-    tau, log_nu, tau_nu = (x[:, None] for x in given.spread)
+    tau, log_nu, tau_nu = (x[:, None] for x in spread_of(given))
     shape = (given.n_draws, SIMULATED)
     eta = around[:, None] + tau * rng.standard_normal(shape)
     nu = np.exp(log_nu + tau_nu * rng.standard_normal(shape))
     return log_mean_exp(density_of_school(data, eta, nu))
 
 
+def spread_of(given):
+    return given.tau(given.d.group), *given.population_spread
+
+
 def simulated_parent(given, rng):
-    tau = given.draws(f"tau_{given.parent}")
+    tau = given.tau(given.d.above(given.d.group))
     return given.grand_mean + tau * rng.standard_normal(given.n_draws)
 
 
@@ -75,16 +81,17 @@ def compare_by_unit(name, table, unit, density, seed=1):
     model = build(table)
     fit = sample(model, seed)
     found = loo(model, fit, unit, refit=build, table=table, random_seed=2)
-    seen = read_hierarchy(model, fit)
+    seen = read_fit(fit, model)
+    log_liks = log_likelihoods(seen, unit)
     rng = np.random.default_rng(3)
     exact, errors = [], []
     for position, label in enumerate(found.elpd_i[unit].to_numpy()):
         kept = table[table[unit].astype(str) != label].reset_index(drop=True)
         without = build(kept)
-        given = read_hierarchy(without, sample(without, seed=10 + position))
+        given = read_fit(sample(without, seed=10 + position), without)
         elpd, error = with_error(density(given, label, rng), (4, DRAWS))
         # The standard error of importance sampling, as in Vehtari, Gelman and Gabry (2017).
-        log_lik = np.broadcast_to(_log_lik(seen, seen, unit, position), 4 * DRAWS)
+        log_lik = log_liks[:, position]
         weights = np.exp(found.log_weights.sel({unit: label}).to_numpy().ravel())
         if np.isnan(weights).any():  # refitted
             own_error = error
@@ -105,7 +112,7 @@ def conditional_elpd(seen):
     """Return what leaving out rows gives if a school's own effects are taken as known."""
     mu, nu = seen.draws("mu_school"), seen.draws("nu_school")
     logp = []
-    for position in range(len(seen.n)):
+    for position in range(len(seen.d.n)):
         evidence = seen.evidence(position)
         eta = np.log(mu[:, position] / (1 - mu[:, position]))
         logp.append(evidence.log_lik(eta, np.log(nu[:, position])))
@@ -157,7 +164,7 @@ def test_districts():
 
     def density(given, label, rng):
         around = simulated_parent(given, rng)
-        return sum(marginal_beta(e, around, *given.spread) for e in original["district", label])
+        return sum(marginal(e, around, *spread_of(given)) for e in original["district", label])
 
     z, *_ = compare_by_unit("scores.nested", table, "district", density)
     assert np.abs(z).max() < SIGMAS
@@ -167,11 +174,11 @@ def read_evidence(name, table):
     """Return the evidence of each school, by the label of its parent."""
     model = model_function(name)(table)
     names = [v.name for v in model.free_RVs + model.deterministics]
-    hierarchy = read_hierarchy(model, fake_fit(model, dict.fromkeys(names, np.ones(1))))
-    of = {(hierarchy.parent, label): [] for label in hierarchy.labels[hierarchy.parent]}
-    for school, parent in enumerate(hierarchy.parent_of_group):
-        label = hierarchy.labels[hierarchy.parent][parent]
-        of[hierarchy.parent, label].append(hierarchy.evidence(school))
+    fitted = read_fit(fake_fit(model, dict.fromkeys(names, np.ones(1))))
+    parents = fitted.d.levels[-2]
+    of = {(parents.name, label): [] for label in parents.labels}
+    for school, parent in enumerate(fitted.d.parent_of("school")):
+        of[parents.name, parents.labels[parent]].append(fitted.evidence(school))
     return of
 
 
@@ -191,8 +198,9 @@ def test_thirty_schools():
 
     def density(given, label, rng):
         row = rows[label]
-        known = given.positions["authority"].get(row.authority)
-        around = simulated_parent(given, rng) if known is None else given.parent_effect[:, known]
+        known = given.d.positions["authority"].get(row.authority)
+        effect = given.effect("authority")
+        around = simulated_parent(given, rng) if known is None else effect[:, known]
         return new_school(row, given, around, rng)
 
     z, _, exact, error, seen = compare_by_unit("exams.nested", table, "school", density)
@@ -211,7 +219,7 @@ def test_ten_authorities():
 
     def density(given, label, rng):
         around = simulated_parent(given, rng)
-        return sum(marginal_beta(e, around, *given.spread) for e in original["authority", label])
+        return sum(marginal(e, around, *spread_of(given)) for e in original["authority", label])
 
     z, *_ = compare_by_unit("exams.nested", table, "authority", density)
     assert np.abs(z).max() < SIGMAS
@@ -240,6 +248,6 @@ def test_simulated_effects_average_to_the_integral():
         2.5,
     )
     one = np.ones(1)
-    exact = marginal_beta(seen, one, 0.4 * one, 2.5 * one, 0.3 * one)[0]
+    exact = marginal(seen, one, 0.4 * one, 2.5 * one, 0.3 * one)[0]
     assert abs(simulated - exact) < SIGMAS * error
     assert norm.isf(0.005 / 100) == pytest.approx(SIGMAS, abs=0.02)

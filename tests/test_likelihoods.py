@@ -18,17 +18,17 @@ from scipy.ndimage import maximum_filter
 from scipy.special import expit, gammaln, logit
 
 from hbm.students import duals, summary_density
+from hbm.students.beta import BETA
 from hbm.students.likelihoods import (
-    beta_mean,
     beta_mean_logp,
     beta_students_logp,
-    beta_summary,
     beta_summary_logp,
     normal_students_logp,
-    normal_summary,
     normal_summary_logp,
     published,
 )
+from hbm.students.normal import NORMAL
+from hbm.students.observed import observe_means, observe_summaries, pair
 
 # Runs the graph as written, node by node: what is tested is the formula, and nothing is compiled.
 AS_WRITTEN = pytensor.compile.mode.Mode(linker="py", optimizer=None)
@@ -300,8 +300,8 @@ def exam_model():
         eta = pm.Normal("eta_school", 0.6, 0.5, dims="school")
         nu = pm.LogNormal("nu_school", np.log(7), 0.3, dims="school")
         mu = pm.Deterministic("mu_school", pm.math.sigmoid(eta), dims="school")
-        observed = [0.66, 0.81, 0.7], [0.19, 0.08, np.nan]
-        beta_summary("exam", mu, nu, [24, 3, 1], observed=observed, dims="school")
+        observed = pair(BETA, [0.66, 0.81, 0.7], [0.19, 0.08, np.nan], [24, 3, 1])
+        observe_summaries("exam", BETA, mu, nu, [24, 3, 1], observed, dims="school")
     return model
 
 
@@ -316,9 +316,7 @@ def test_beta_summary_in_a_model(exam_model):
 
 
 def test_a_class_of_two_has_a_spread():
-    with pm.Model() as model:
-        beta_summary("exam", 0.6, 5.0, [2, 1], observed=([0.6, 0.7], [0.1, 0.1]))
-    observed = model.rvs_to_values[model["exam"]].data
+    observed = pair(BETA, [0.6, 0.7], [0.1, 0.1], [2, 1])
     np.testing.assert_array_equal(observed, [[0.6, 0.1], [0.7, 0.0]])
 
 
@@ -344,7 +342,7 @@ def test_predictive_draws_and_log_likelihood(exam_model):
 def test_draws_are_students_summarised(n):
     mu, nu, size = 0.7, 5.0, 4000
     with pm.Model() as model:
-        beta_summary("exam", mu, nu, np.full(size, n))
+        observe_summaries("exam", BETA, mu, nu, np.full(size, n))
     draws = pm.draw(model["exam"], random_seed=2)
     v = mu * (1 - mu) / (nu + 1)
     assert draws[:, 0].mean() == pytest.approx(mu, abs=4 * np.sqrt(v / n / size))
@@ -359,8 +357,8 @@ def test_draws_are_students_summarised(n):
 
 def test_normal_summary_and_beta_mean_draw():
     with pm.Model(coords={"group": ["a", "b"]}):
-        normal_summary("height", [170.0, 180.0], 7.0, [50, 2], dims="group")
-        beta_mean("score", [0.2, 0.9], 5.0, [50, 2], dims="group")
+        observe_summaries("height", NORMAL, [170.0, 180.0], 7.0, [50, 2], dims="group")
+        observe_means("score", BETA, [0.2, 0.9], 5.0, [50, 2], dims="group")
         prior = pm.sample_prior_predictive(draws=4000, random_seed=1).prior
     mean = prior["height"].sel(statistic="mean").mean(("chain", "draw")).to_numpy()
     error = 4 * 7 / np.sqrt(np.array([50, 2]) * 4000)
@@ -373,12 +371,12 @@ def test_normal_summary_and_beta_mean_draw():
 
 
 def test_impossible_observations_are_refused():
-    with pm.Model(), pytest.raises(ValueError, match=r"exam: 1 observed .* positions \[1\]"):
-        beta_summary("exam", 0.6, 5.0, [3, 4], observed=([0.5, 0.6], [0.1, 0.0]))
-    with pm.Model(), pytest.raises(ValueError, match=r"exam: 1 observed .* positions \[0\]"):
-        beta_mean("exam", 0.6, 5.0, [3, 4], observed=[1.0, 0.6])
-    with pm.Model(), pytest.raises(ValueError, match="height: 1 observed"):
-        normal_summary("height", 170.0, 5.0, [3, 4], observed=([170, 171], [0.0, 7.0]))
+    with pytest.raises(ValueError, match=r"1 observed .* positions \[1\].* inside \(0, 1\)"):
+        pair(BETA, [0.5, 0.6], [0.1, 0.0], [3, 4])
+    with pytest.raises(ValueError, match=r"1 observed .* positions \[0\]"):
+        pair(BETA, [1.0, 0.6], [np.nan, np.nan], [3, 4])
+    with pytest.raises(ValueError, match=r"1 observed .* two individuals or more is above 0"):
+        pair(NORMAL, [170, 171], [0.0, 7.0], [3, 4])
 
 
 @pytest.mark.slow

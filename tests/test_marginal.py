@@ -6,15 +6,15 @@ from scipy.integrate import quad
 from scipy.special import expit, logsumexp
 from scipy.stats import multivariate_normal, norm
 
-from hbm.hierarchy.fitted import Evidence, _evidence
-from hbm.hierarchy.marginal import marginal_beta, marginal_beta_parent, marginal_normal
+from hbm.hierarchy.marginal import marginal, marginal_family
+from hbm.students.beta import BETA
+from hbm.students.law import Evidence
 from hbm.students.likelihoods import (
-    beta_mean_logp,
-    beta_students_logp,
     beta_summary_logp,
     normal_students_logp,
     normal_summary_logp,
 )
+from hbm.students.normal import NORMAL
 
 NATS = 1e-4
 LOG_2PI = np.log(2 * np.pi)
@@ -33,19 +33,14 @@ DRAWS = np.array(
 
 
 def summary(n, mean, sd):
-    return _evidence(lambda mu, nu: beta_summary_logp(mean, sd, n, mu, nu), n, mean, sd)
+    return BETA.evidence(mean, sd, n)
 
 
 def students(n, mean, sd, seed=1):
     rng = np.random.default_rng(seed)
     nu = mean * (1 - mean) / sd**2 - 1
     y = np.clip(rng.beta(mean * nu, (1 - mean) * nu, n), 1e-6, 1 - 1e-6)
-    return _evidence(
-        lambda mu, nu: beta_students_logp(n, np.log(y).sum(), np.log1p(-y).sum(), mu, nu),
-        n,
-        y.mean(),
-        y.std(ddof=1) if n > 1 else 0.0,
-    )
+    return BETA.evidence(y.mean(), y.std(ddof=1) if n > 1 else np.nan, n, y)
 
 
 def zoomed(f, low, high, points):
@@ -64,7 +59,7 @@ def zoomed(f, low, high, points):
 
 def brute_force(seen, m, tau, log_nu, tau_nu):
     """Sum over a dense grid of log nu, and for each of its points over one of eta, laid to fit."""
-    aim = log_nu if np.isnan(seen.log_nu) else seen.log_nu
+    aim = log_nu if np.isnan(seen.log_spread) else seen.log_spread
 
     def over_eta(x):
         shape = x.shape
@@ -73,7 +68,7 @@ def brute_force(seen, m, tau, log_nu, tau_nu):
         def integrand(eta):
             return seen.log_lik(eta, x[:, None]) - ((eta - m) / tau) ** 2 / 2
 
-        low, high = min(m - 15 * tau, seen.eta - 3), max(m + 15 * tau, seen.eta + 3)
+        low, high = min(m - 15 * tau, seen.effect - 3), max(m + 15 * tau, seen.effect + 3)
         eta, f = zoomed(integrand, np.full(len(x), low), np.full(len(x), high), 101)
         g = logsumexp(f, axis=1) + np.log(eta[:, 1] - eta[:, 0])
         return (g - ((x - log_nu) / tau_nu) ** 2 / 2).reshape(shape)
@@ -84,7 +79,7 @@ def brute_force(seen, m, tau, log_nu, tau_nu):
 
 
 def assert_as_brute_force(seen):
-    found = marginal_beta(seen, *DRAWS.T)
+    found = marginal(seen, *DRAWS.T)
     # No draw of a posterior is as far as this from the best that can be said of a school.
     likely = found > found.max() - 150
     assert likely.sum() >= 3
@@ -110,8 +105,7 @@ def test_students(n, mean, sd):
 
 @pytest.mark.parametrize("n", [1, 30, 500])
 def test_mean_alone(n):
-    seen = _evidence(lambda mu, nu: beta_mean_logp(0.65, n, mu, nu), n, 0.65, 0.0)
-    assert_as_brute_force(seen)
+    assert_as_brute_force(BETA.evidence(0.65, np.nan, n))
 
 
 def test_each_draw_is_as_if_alone():
@@ -126,16 +120,16 @@ def test_each_draw_is_as_if_alone():
         ]
     )
     seen = summary(25, 0.7, 0.15)
-    alone = [marginal_beta(seen, *draw[:, None])[0] for draw in draws.T]
-    np.testing.assert_allclose(marginal_beta(seen, *draws), alone, rtol=0, atol=2 * NATS)
+    alone = [marginal(seen, *draw[:, None])[0] for draw in draws.T]
+    np.testing.assert_allclose(marginal(seen, *draws), alone, rtol=0, atol=2 * NATS)
 
 
 def test_without_spread_nothing_is_integrated():
     seen = summary(25, 0.7, 0.15)
     m, log_nu, zero = np.array([0.5, 0.9]), np.array([1.5, 2.0]), np.zeros(2)
     expected = seen.log_lik(m, log_nu)
-    np.testing.assert_array_equal(marginal_beta(seen, m, zero, log_nu, zero), expected)
-    nearly = marginal_beta(seen, m, zero, log_nu, zero + 1e-6)
+    np.testing.assert_array_equal(marginal(seen, m, zero, log_nu, zero), expected)
+    nearly = marginal(seen, m, zero, log_nu, zero + 1e-6)
     np.testing.assert_allclose(nearly, expected, atol=NATS)
 
 
@@ -152,13 +146,15 @@ def test_no_average_is_above_what_it_averages():
     tau_parent = np.exp(rng.uniform(-8, 1, n))
     seen = summary(60, 0.62, 0.2)
     best = seen.log_lik(np.linspace(-1, 2, 400)[:, None], np.linspace(-1, 5, 400)).max()
-    assert marginal_beta(seen, *draws).max() <= best + NATS
-    assert marginal_beta_parent([seen], draws[0], tau_parent, *draws[1:]).max() <= best + NATS
+    assert marginal(seen, *draws).max() <= best + NATS
+    assert (
+        marginal_family([seen], draws[0], [tau_parent, draws[1]], *draws[2:]).max() <= best + NATS
+    )
 
 
 def brute_force_parent(seen, m, tau_parent, tau, log_nu, tau_nu):
     """Sum dense grids of log nu, of a school's eta and of its authority's, from the inside out."""
-    ends = [m - 12 * tau_parent, m + 12 * tau_parent, *(s.eta for s in seen)]
+    ends = [m - 12 * tau_parent, m + 12 * tau_parent, *(s.effect for s in seen)]
     parent = np.linspace(min(ends) - 12 * tau, max(ends) + 12 * tau, 1501)
     x = np.linspace(log_nu - 12 * tau_nu, log_nu + 12 * tau_nu, 201)
     step = parent[1] - parent[0]
@@ -192,7 +188,8 @@ def test_schools_of_an_authority_jointly(schools):
         [[0.5, 0.3, 0.4, 1.8, 0.3], [0.3, 0.4, 0.05, 1.7, 0.2], [0.6, 0.05, 0.5, 1.9, 0.4]]
     )
     expected = [brute_force_parent(seen, *draw) for draw in draws]
-    found = marginal_beta_parent(seen, *draws.T)
+    m, tau_parent, tau, *spread = draws.T
+    found = marginal_family(seen, m, [tau_parent, tau], *spread)
     np.testing.assert_allclose(found, expected, rtol=0, atol=NATS)
 
 
@@ -200,21 +197,23 @@ def test_an_authority_without_spread_is_its_schools():
     seen = [summary(6, 0.65, 0.19), summary(40, 0.5, 0.2)]
     m, zero, one = np.array([0.4, 0.6]), np.zeros(2), np.ones(2)
     rest = (0.3 * one, 1.8 * one, 0.3 * one)
-    alone = sum(marginal_beta(s, m, *rest) for s in seen)
-    np.testing.assert_allclose(marginal_beta_parent(seen, m, zero, *rest), alone, atol=NATS)
+    alone = sum(marginal(s, m, *rest) for s in seen)
+    np.testing.assert_allclose(
+        marginal_family(seen, m, [zero, rest[0]], *rest[1:]), alone, atol=NATS
+    )
 
 
 def test_what_does_not_differ_between_draws_is_computed_once():
     one = np.ones(1)
-    assert marginal_beta(summary(6, 0.65, 0.19), one, one, one, one).shape == (1,)
+    assert marginal(summary(6, 0.65, 0.19), one, one, one, one).shape == (1,)
 
 
 @pytest.mark.parametrize("n", [1, 4])
 def test_people_are_jointly_normal(n):
     y = np.array([171.0, 182.0, 178.5, 169.0])[:n]
     m, tau, sigma = np.array([175.0, 180.0]), np.array([4.0, 0.0]), np.array([6.0, 8.0])
-    sd = y.std(ddof=1) if n > 1 else 0.0
-    found = marginal_normal(n, y.mean(), sd, m, tau, sigma, summary=False)
+    sd = y.std(ddof=1) if n > 1 else np.nan
+    found = marginal(NORMAL.evidence(y.mean(), sd, n, y), m, tau, np.log(sigma), 0 * m)
     expected = [
         multivariate_normal(np.full(n, a), b**2 + c**2 * np.eye(n)).logpdf(y)
         for a, b, c in zip(m, tau, sigma, strict=True)
@@ -234,7 +233,8 @@ def test_normal_group_against_quadrature(summarised, density):
 
     expected = np.log(quad(integrand, 150, 200, points=[mean], epsabs=0, epsrel=1e-10)[0])
     one = np.ones(1)
-    found = marginal_normal(n, mean, sd, m * one, tau * one, sigma * one, summary=summarised)
+    seen = NORMAL.evidence(mean, sd, n, None if summarised else np.zeros(n))
+    found = marginal(seen, m * one, tau * one, np.log(sigma) * one, 0 * one)
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
@@ -243,7 +243,7 @@ def test_gaussian_evidence_has_a_closed_form():
     seen = Evidence(lambda eta, log_nu: norm.logpdf(0.9, eta, 0.2) + 0.3 * log_nu, 0.9, 0.2, np.nan)
     m, tau, log_nu, tau_nu = np.array([[0.5, 0.4, 1.5, 0.3], [1.5, 1e-3, 1.0, 2.0]]).T
     expected = norm.logpdf(0.9, m, np.hypot(0.2, tau)) + 0.3 * log_nu + (0.3 * tau_nu) ** 2 / 2
-    np.testing.assert_allclose(marginal_beta(seen, m, tau, log_nu, tau_nu), expected, atol=1e-6)
+    np.testing.assert_allclose(marginal(seen, m, tau, log_nu, tau_nu), expected, atol=1e-6)
 
 
 def test_evidence_is_on_the_scale_of_effects():

@@ -14,7 +14,9 @@ from scipy import stats
 from scipy.special import expit
 
 import hbm
-from hbm.students.individuals import beta_students, normal_students
+from hbm.students.beta import BETA
+from hbm.students.normal import NORMAL
+from hbm.students.observed import observe_individuals
 
 GROUP = {"heights": "country", "scores": "school", "exams": "school"}
 PARENT = {"scores": "district", "exams": "authority"}
@@ -301,17 +303,20 @@ def test_a_gradient_costs_the_number_of_groups_and_not_of_individuals(name):
     assert longest <= 12 < individuals
 
 
-@pytest.mark.parametrize("students", [beta_students, normal_students])
-def test_sums_over_known_values_are_those_over_values_yet_to_come(students):
-    values = np.array([0.4, 0.7, 0.9, 0.55, 0.2])
-    first, second = (
-        pt.as_tensor([0.6, 0.8]),
-        pt.as_tensor(5.0 if students is normal_students else [5.0, 9.0]),
-    )
-    with pm.Model(coords={"student": range(5)}):
-        score = students(
-            "score", first, second, np.array([0, 1, 1, 0, 1]), observed=values, dims="student"
+@pytest.mark.parametrize("law", [BETA, NORMAL], ids=["Beta", "Normal"])
+def test_sums_over_known_values_are_those_over_values_yet_to_come(law):
+    values, index = np.array([0.4, 0.7, 0.9, 0.55, 0.2]), np.array([0, 1, 1, 0, 1])
+    first, second = pt.as_tensor([0.6, 0.8]), pt.as_tensor([5.0, 9.0] if law is BETA else 5.0)
+    with pm.Model(coords={"student": range(5)}) as model:
+        observed = pm.Data("values", values, dims="student")
+        sums = law.sums(values, index)
+        score = observe_individuals(
+            "score", law, first, second, index, sums, observed=observed, dims="student"
         )
     later = pt.dvector()
-    known = pm.logp(score, values).eval(mode="FAST_COMPILE")
-    assert known == pytest.approx(pm.logp(score, later).eval({later: values}, mode="FAST_COMPILE"))
+    of_later = pm.logp(score, later).eval({later: values}, mode="FAST_COMPILE")
+    of_known = model.logp().eval(mode="FAST_COMPILE")
+    mu, spread = np.array([0.6, 0.8])[index], np.array([5.0, 9.0] if law is BETA else [5, 5])[index]
+    expected = law.individual_logp(values, mu, spread).sum()
+    assert of_known == pytest.approx(expected)
+    assert of_later == pytest.approx(expected)

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from models import MODELS, build, model_function, table_for
 
 import hbm
-from hbm.hierarchy.beta_groups import pooled_nu, raw_estimates
 from hbm.hierarchy.parameterisation import parent_estimates
 from hbm.students.likelihoods import beta_summary_logp, published
 from hbm.tables.grouped import read_summaries
@@ -83,7 +82,7 @@ def read(table, sd_needed=True):
         table,
         by="school",
         size="n_students",
-        parent="authority",
+        parents=["authority"],
         proportions=True,
         sd_needed=sd_needed,
     )
@@ -102,13 +101,14 @@ def test_any_possible_exam_table_is_read_as_it_stands(table, sd_needed):
     before = table.copy(deep=True)
     data = read(table, sd_needed)
     pd.testing.assert_frame_equal(table, before)
-    assert list(data.coords["school"]) == list(table["school"])
-    assert list(data.coords["authority"][data.parent]) == list(table["authority"])
+    authorities, schools = data.levels
+    assert list(schools.labels) == list(table["school"])
+    assert list(authorities.labels[schools.parent]) == list(table["authority"])
     np.testing.assert_array_equal(data.n, table["n_students"])
     np.testing.assert_array_equal(data.mean, table["mean"])
     np.testing.assert_array_equal(data.sd, table["sd"] if sd_needed else np.nan)
-    raw = raw_estimates(data, pooled_nu(data.n, data.mean, data.sd, 10))
-    of_parents = parent_estimates(raw.eta, raw.eta_se, data.parent, len(data.coords["authority"]))
+    raw = BETA.raw_estimates(data.n, data.mean, data.sd, 10)
+    of_parents = parent_estimates(*raw[:2], schools.parent, len(authorities.labels))
     for estimate, standard_error in (raw[:2], raw[2:], of_parents):
         assert np.isfinite(estimate).all()
         assert (standard_error > 0).all()

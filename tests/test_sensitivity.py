@@ -8,7 +8,7 @@ from scipy.special import logsumexp
 
 import hbm
 from hbm.checks.sensitivity import _log_likelihood
-from hbm.hierarchy.fitted import read_hierarchy
+from hbm.hierarchy.fitted import read_fit
 from hbm.students.likelihoods import beta_summary_logp
 
 # 4.5 standard errors: seven in a million, were it Normal.
@@ -125,7 +125,7 @@ def test_the_likelihood_of_heights_is_that_of_all_people_jointly():
         )
         for mu, tau, sigma in zip(draws["mu"], draws["tau_country"], draws["sigma"], strict=True)
     ]
-    found = _log_likelihood(read_hierarchy(model, fake_fit(model, draws)))
+    found = _log_likelihood(read_fit(fake_fit(model, draws)))
     np.testing.assert_allclose(found, expected, rtol=1e-10)
 
 
@@ -140,7 +140,7 @@ def test_the_likelihood_of_exams_has_the_effects_integrated_out(nested):
         model = hbm.exams.partial_pooling(table)
         effects = {"eta_school": 0.7, "log_nu_school": 1.8, "mu_school": 0.6, "nu_school": 6.0}
         fit = fake_fit(model, {name: np.array([v]) for name, v in (parameters | effects).items()})
-    found = _log_likelihood(read_hierarchy(model, fit))
+    found = _log_likelihood(read_fit(fit))
     # Brute force: effects from their distribution, the density of the data averaged over them.
     rng, n = np.random.default_rng(2), 400_000
     authority = np.array([0, 0, 1]) if nested else np.array([0, 1, 2])

@@ -11,7 +11,8 @@ from scipy import stats
 from scipy.special import expit
 
 import hbm
-from hbm.results.shrinkage import estimates, group_table, shrinkage, variance_shares
+from hbm import estimates, shrinkage, variance_shares
+from hbm.results.estimates import group_table
 from hbm.students.likelihoods import beta_mean_logp
 
 N_DRAWS = 200
@@ -309,6 +310,7 @@ def test_the_table_has_what_a_picture_needs():
         "parent": "district",
         "size": "n_students",
         "prob": 0.8,
+        "unit": "%",
         "proportions": True,
     }
 
@@ -433,7 +435,7 @@ def test_normal_variances_are_the_squares_and_their_intervals_those_of_the_draws
         table.loc[0, ["lower", "upper"]].astype(float), np.quantile(share, [0.1, 0.9])
     )
     np.testing.assert_allclose(table["sd"], [tau.mean(), sigma.mean()])
-    assert table.attrs == {"prob": 0.8, "proportions": False}
+    assert table.attrs == {"prob": 0.8, "unit": "", "proportions": False}
 
 
 def test_variances_without_a_population_are_refused():

@@ -9,8 +9,9 @@ import xarray as xr
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from hbm.hierarchy.fitted import Hierarchy, read_hierarchy
-from hbm.hierarchy.marginal import marginal_beta, marginal_beta_parent, marginal_normal
+from hbm.checks.units import family_of
+from hbm.hierarchy.fitted import Fitted, read_fit
+from hbm.hierarchy.marginal import marginal, marginal_family
 
 __all__ = ["prior_sensitivity"]
 
@@ -85,11 +86,11 @@ def prior_sensitivity(model: pm.Model, fit: xr.DataTree) -> pd.DataFrame:
     """
     from arviz_stats import psense_summary
 
-    hierarchy = read_hierarchy(model, fit)
+    fitted = read_fit(fit, model)
     top = [rv.name for rv in model.free_RVs if rv.ndim == 0]
     if not top:
         raise ValueError(
-            f"the model has no top-level prior: without pooling each {hierarchy.group} has a prior "
+            f"the model has no top-level prior: without pooling each {fitted.d.group} has a prior "
             "of its own, and nothing is learnt of their population. Ask it of a model with pooling"
         )
     posterior = fit["posterior"].to_dataset()[top].transpose("chain", "draw")
@@ -98,12 +99,12 @@ def prior_sensitivity(model: pm.Model, fit: xr.DataTree) -> pd.DataFrame:
         lambda draws: draws.copy(data=pm.logp(model[draws.name], draws.to_numpy()).eval())
     )
     first = posterior[top[0]]
-    log_lik = first.copy(data=_log_likelihood(hierarchy).reshape(first.shape))
+    log_lik = first.copy(data=_log_likelihood(fitted).reshape(first.shape))
     tree = xr.DataTree.from_dict(
         {
             "posterior": posterior,
             "log_prior": log_prior,
-            "log_likelihood": log_lik.to_dataset(name=hierarchy.observed),
+            "log_likelihood": log_lik.to_dataset(name=fitted.d.observed),
         }
     )
     # ArviZ points to its guide where something moves; the table has it in words.
@@ -117,25 +118,17 @@ def prior_sensitivity(model: pm.Model, fit: xr.DataTree) -> pd.DataFrame:
     return table.assign(meaning=table["diagnosis"].map(_MEANINGS))
 
 
-def _log_likelihood(h: Hierarchy) -> NDArray[np.float64]:
+def _log_likelihood(f: Fitted) -> NDArray[np.float64]:
     """Return the log density of all data given the top-level quantities, by draw."""
-    if h.parent is not None:
-        tau_parent = h.draws(f"tau_{h.parent}")
-        families = [np.flatnonzero(h.parent_of_group == i) for i in range(len(h.labels[h.parent]))]
-        parts = (
-            marginal_beta_parent(
-                [h.evidence(child) for child in family], h.grand_mean, tau_parent, *h.spread
-            )
-            for family in families
-        )
-    elif h.proportions:
-        parts = (marginal_beta(h.evidence(i), h.grand_mean, *h.spread) for i in range(len(h.n)))
-    else:
-        draws = h.grand_mean, h.draws(f"tau_{h.group}"), h.draws("sigma")
-        parts = (
-            marginal_normal(*data, *draws, summary=h.individual is None)
-            for data in zip(h.n, h.mean, h.sd, strict=True)
-        )
+    names = [level.name for level in f.d.levels]
+    taus = [f.tau(name) for name in names]
+    total = np.zeros(f.n_draws)
     # The matrices are small: to share them out among threads costs more than it gains.
     with threadpool_limits(1, user_api="blas"):
-        return sum(parts, np.zeros(h.n_draws))
+        for member in range(len(f.d.levels[0].labels)):
+            seen = family_of(f, names[0], member)
+            if len(names) > 1:
+                total += marginal_family(seen, f.grand_mean, taus, *f.population_spread)
+            else:
+                total += marginal(seen, f.grand_mean, *taus, *f.population_spread)
+    return total

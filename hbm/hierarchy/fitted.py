@@ -6,196 +6,164 @@ complete pooling is the hierarchy with between-group sds of 0, no pooling the on
 population. What uses a fit after sampling can so go by the hierarchy and not by the model.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
 
 import numpy as np
 import pymc as pm
 import xarray as xr
-from scipy.special import expit, logit
+from numpy.typing import NDArray
 
-from hbm.sampling.posterior import check_fit
-from hbm.students.likelihoods import beta_mean_logp, beta_students_logp, beta_summary_logp
+from hbm.hierarchy.carried import carry, missing_members, read_description
+from hbm.hierarchy.description import Description
+from hbm.students.law import Evidence
+from hbm.tables.words import plural
 
-__all__ = ["Evidence", "Hierarchy", "read_hierarchy"]
+__all__ = ["Fitted", "check_fit", "check_model", "flat", "read_fit"]
 
-# Name of the observed variable: its group, the individual where these are observed one by one, and
-# whether they are proportions, Beta in their groups, or Normal.
-_OBSERVED = {
-    "exam": ("school", None, True),
-    "exam_mean": ("school", None, True),
-    "score": ("school", "student", True),
-    "summary": ("country", None, False),
-    "height": ("country", "person", False),
-}
-
-
-class Evidence(NamedTuple):
-    """What was seen of one group of proportions.
-
-    Attributes
-    ----------
-    log_lik : callable
-        Takes eta and log nu, which broadcast, and returns the log density of what was seen.
-    eta, eta_se : float
-        Rough estimate of eta from the group alone, and its standard error.
-    log_nu : float
-        Rough estimate of log nu; NaN where the group says nothing of it.
-    """
-
-    log_lik: Callable[[Any, Any], np.ndarray]
-    eta: float
-    eta_se: float
-    log_nu: float
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Hierarchy:
-    """A fit, with one name for each part of its hierarchy.
+class Fitted:
+    """A fit, and what its model is. Draws come first, chain after chain.
 
     Attributes
     ----------
     fit : xarray.DataTree
         The fit.
-    observed : str
-        Name of the observed variable.
-    group, parent, individual : str or None
-        Dims: ``"school"`` or ``"country"``; ``"authority"`` or ``"district"`` where nested;
-        ``"student"`` or ``"person"`` where these were observed one by one.
-    proportions : bool
-        Whether individuals are Beta, with eta and log nu as a group's effects, or Normal.
-    n : numpy.ndarray, shape (n_groups,)
-        Number of individuals.
-    mean, sd : numpy.ndarray, shape (n_groups,)
-        Their mean and standard deviation as observed; sd is 0 where n = 1 or it was not observed.
-    value, index : numpy.ndarray, shape (n_individuals,), or None
-        The individuals' results, and the position of each one's group.
+    d : Description
+        What the model is, with the labels of the fit.
     """
 
     fit: xr.DataTree
-    observed: str
-    group: str
-    parent: str | None
-    individual: str | None
-    proportions: bool
-    n: np.ndarray
-    mean: np.ndarray
-    sd: np.ndarray
-    value: np.ndarray | None
-    index: np.ndarray | None
-
-    @property
-    def units(self) -> list[str]:
-        """What can be left out: individuals, groups, parents, as far as the fit has them."""
-        return [dim for dim in (self.individual, self.group, self.parent) if dim is not None]
+    d: Description
 
     @cached_property
-    def labels(self) -> dict[str, np.ndarray]:
-        """Labels of each unit, as text."""
-        there = self.fit["posterior"].coords | self.fit["observed_data"].coords
-        return {dim: np.array([str(x) for x in there[dim].values], object) for dim in self.units}
-
-    @cached_property
-    def positions(self) -> dict[str, dict[str, int]]:
-        """Position of each label of each unit."""
-        return {dim: {x: i for i, x in enumerate(labels)} for dim, labels in self.labels.items()}
-
-    @cached_property
-    def parent_of_group(self) -> np.ndarray | None:
-        """Position of each group's parent."""
-        if self.parent is None:
-            return None
-        return self._constant(f"{self.parent}_of_{self.group}").astype(int)
-
-    def _constant(self, name: str) -> np.ndarray:
-        return self.fit["constant_data"][name].to_numpy()
+    def n_draws(self) -> int:
+        """Number of draws of all chains."""
+        return self.fit["posterior"].sizes["chain"] * self.fit["posterior"].sizes["draw"]
 
     def learned(self, name: str) -> bool:
         """Whether the model learns a quantity or fixes it."""
         return name in self.fit["posterior"].data_vars
 
-    def draws(self, name: str) -> np.ndarray:
-        """Return a quantity with its draws first: shape (n_draws, ...), or (1, ...) if fixed."""
-        if not self.learned(name):
-            return self._constant(name)[None].astype(float)
-        values = self.fit["posterior"][name].transpose("chain", "draw", ...).to_numpy()
-        return values.reshape(-1, *values.shape[2:])
+    @property
+    def pools(self) -> bool:
+        """Whether the model learns what groups have in common."""
+        return self.learned(self.d.effect())
+
+    def draws(self, name: str) -> Floats:
+        """Return a quantity: shape (n_draws, ...), or (1, ...) if it is fixed."""
+        if self.learned(name):
+            return flat(self.fit, name)
+        constant = self.fit["constant_data"].to_dataset()
+        if name not in constant:
+            raise ValueError(
+                f"the fit has no {name!r}, neither in its posterior nor in its constant_data; the "
+                "models of hbm.heights, hbm.scores and hbm.exams have it"
+            )
+        return constant[name].to_numpy()[None].astype(float)
 
     @property
-    def n_draws(self) -> int:
-        """Number of draws of all chains."""
-        return self.fit["posterior"].sizes["chain"] * self.fit["posterior"].sizes["draw"]
+    def grand_mean(self) -> Floats:
+        """Draws of the top of the hierarchy, on the scale of effects: (n_draws,) or (1,)."""
+        return self.draws(self.d.effect())
 
     @property
-    def grand_mean(self) -> np.ndarray:
-        """Draws of the mean of the top of the hierarchy: eta, or mu of heights."""
-        return self.draws("eta" if self.proportions else "mu")
+    def middle(self) -> Floats:
+        """Draws of the mean of the group in the middle, in the units of the data."""
+        if self.learned(self.d.effect()):
+            return self.d.law.mean_of(self.grand_mean)
+        return self.draws("mu") if self.learned("mu") else self.d.law.mean_of(self.grand_mean)
+
+    def effect(self, level: str) -> Floats:
+        """Draws of the effects of a level: (n_draws, n_members)."""
+        return self.draws(self.d.effect(level))
+
+    def mu(self, level: str) -> Floats:
+        """Draws of the means of a level, in the units of the data: (n_draws, n_members)."""
+        return self.draws(self.d.mean_name if level == self.d.group else f"mu_{level}")
+
+    def tau(self, level: str) -> Floats:
+        """Draws of the standard deviation between the members of one parent: (n_draws,) or (1,)."""
+        return self.draws(f"tau_{level}")
 
     @property
-    def parent_effect(self) -> np.ndarray:
-        """Draws of the parents' effects, shape (n_draws, n_parents)."""
-        return self.draws(f"eta_{self.parent}")
+    def spread(self) -> Floats:
+        """Draws of the spread of individuals: (n_draws, n_groups), or (n_draws, 1) if shared."""
+        values = self.draws(self.d.spread_name)
+        return values if self.d.law.spread_varies else values[:, None]
 
     @property
-    def spread(self) -> list[np.ndarray]:
-        """Draws of all that a new group of proportions is drawn with: tau, log nu and tau_nu."""
-        return [self.draws(f"tau_{self.group}"), np.log(self.draws("nu")), self.draws("tau_nu")]
+    def population_spread(self) -> tuple[Floats, Floats]:
+        """Draws of the log of the spread in the middle, and of its sd between groups."""
+        log_spread = np.log(self.draws(self.d.law.spread))
+        if not self.d.law.spread_varies:
+            return log_spread, np.zeros(1)
+        return log_spread, self.draws(f"tau_{self.d.law.spread}")
 
-    def evidence(self, position: int | np.integer) -> Evidence:
-        """Return what was seen of a group of proportions."""
-        n, mean, sd = self.n[position], self.mean[position], self.sd[position]
-        if self.observed == "score":
-            return self.evidence_of(self.value[self.index == position])
-        if self.observed == "exam_mean":
-            return _evidence(lambda mu, nu: beta_mean_logp(mean, n, mu, nu), n, mean, 0.0)
-        return _evidence(lambda mu, nu: beta_summary_logp(mean, sd, n, mu, nu), n, mean, sd)
+    def location(self, level: str, members: NDArray[np.int64] | slice = slice(None)) -> Floats:
+        """Return around what the effects of members are centred: (n_draws, n) or (1, n)."""
+        above = self.d.above(level)
+        if above is None:
+            n = len(self.d.level(level).labels[members])
+            return np.repeat(self.grand_mean[:, None], n, axis=1)
+        return self.effect(above)[:, self.d.parent_of(level)[members]]
 
-    def evidence_of(self, scores: np.ndarray) -> Evidence:
-        """Return what a group's scores say."""
-        n, sums = len(scores), (np.log(scores).sum(), np.log1p(-scores).sum())
-        return _evidence(
-            lambda mu, nu: beta_students_logp(n, *sums, mu, nu),
-            n,
-            scores.mean(),
-            scores.std(ddof=1) if n > 1 else 0.0,
-        )
+    def evidence(self, group: int | np.integer) -> Evidence:
+        """Return what was seen of a group."""
+        value = None if self.d.value is None else self.d.value[self.index == group]
+        mean, sd = (x[group] for x in self.published)
+        return self.d.law.evidence(mean, sd, self.d.n[group], value)
+
+    @cached_property
+    def published(self) -> tuple[Floats, Floats]:
+        """Mean and sd of each group, as its individuals can have them; NaN if not known."""
+        mean, sd = self.d.law.published(self.d.mean, self.d.sd, self.d.n)
+        return mean, np.where(np.isnan(self.d.sd), np.nan, sd)
+
+    @property
+    def index(self) -> NDArray[np.int64]:
+        """Position of each individual's group."""
+        if self.d.index is None:
+            raise ValueError(
+                f"the fit does not say which {self.d.group} each {self.d.individual} stands in. It "
+                "was made by an earlier version or without hbm.sample: give the model as well, or "
+                "load it with hbm.load"
+            )
+        return self.d.index
+
+    def require_families(self, level: str) -> None:
+        """Raise unless the fit holds all members of each parent that it holds any of."""
+        missing = missing_members(self.fit, self.d, level)
+        if missing.any():
+            above = self.d.above(level)
+            shown = ", ".join(map(repr, self.d.level(above).labels[missing > 0][:5]))
+            raise ValueError(
+                f"the fit is a part of one: {missing.sum()} {plural(level)} of {above} {shown} are "
+                "not in it. Give the whole fit, and select from the table that comes of it"
+            )
 
 
-def _evidence(log_lik, n, mean, sd) -> Evidence:
-    spread = mean * (1 - mean)
-    nu = np.clip(spread / sd**2 - 1, 0.05, 5000) if sd > 0 else np.nan
-    trials = n * (10 if np.isnan(nu) else np.clip(nu, 2, 50))
-    mean = (mean * trials + 0.5) / (trials + 1)
-
-    def of_effects(eta, log_nu):
-        # The likelihoods themselves take nothing beyond these limits; here they spare overflows.
-        return log_lik(expit(eta), np.exp(np.clip(log_nu, -20, 20)))
-
-    return Evidence(
-        of_effects, logit(mean), 1 / np.sqrt(mean * (1 - mean) * (trials + 1)), np.log(nu)
-    )
-
-
-def read_hierarchy(model: pm.Model, fit: xr.DataTree) -> Hierarchy:
+def read_fit(fit: xr.DataTree, model: pm.Model | None = None) -> Fitted:
     """Read a fit of one of the models of heights, scores and exams as a hierarchy.
 
     Parameters
     ----------
-    model : pymc.Model
-        The model of the fit.
     fit : xarray.DataTree
         Result of :func:`hbm.sample`.
+    model : pymc.Model, optional
+        The model of the fit, if it is at hand: the fit is checked against it.
 
     Returns
     -------
-    Hierarchy
+    Fitted
 
     Raises
     ------
     TypeError
-        If `model` is not a PyMC model.
+        If `fit` is not a DataTree or `model` not a PyMC model.
     ValueError
         If the fit is of another model, or the model is not one of these.
 
@@ -203,52 +171,85 @@ def read_hierarchy(model: pm.Model, fit: xr.DataTree) -> Hierarchy:
     --------
     >>> import hbm
     >>> table = hbm.simulate.exams([2, 1], [5, 8, 40], random_seed=1)[0]
-    >>> model = hbm.exams.nested(table)
-    >>> prior = hbm.sample_prior_predictive(model, 10, random_seed=1)
-    >>> fit = prior.assign(posterior=prior["prior"])
-    >>> hierarchy = read_hierarchy(model, fit)
-    >>> hierarchy.units, hierarchy.parent_effect.shape
-    (['school', 'authority'], (10, 2))
+    >>> prior = hbm.sample_prior_predictive(hbm.exams.nested(table), 10, random_seed=1)
+    >>> fitted = read_fit(prior.assign(posterior=prior["prior"]))
+    >>> fitted.d.units, fitted.location("school").shape
+    (['school', 'authority'], (10, 3))
     """
-    check_fit(model, fit)
-    for name in ("observed_data", "constant_data"):
-        if name not in fit.children:
-            raise ValueError(f"the fit has no group {name!r}; pass the result of hbm.sample")
-    constant = fit["constant_data"].to_dataset()
-    observed = ", ".join(rv.name for rv in model.observed_RVs)
-    group, individual, proportions = _OBSERVED.get(observed, ("group", None, False))
-    size = "n_students" if proportions else "n_people"
-    if observed not in _OBSERVED or not {size, "mean", "sd"} <= set(constant.data_vars):
+    if model is not None:
+        check_fit(model, fit)
+        _check_described(model)
+        fit = carry(model, fit)
+    check_draws(fit)
+    d = read_description(fit)
+    if d is None:
+        constant = fit["constant_data"].data_vars if "constant_data" in fit.children else ()
+        raise ValueError(
+            "the fit's constant_data must hold each group's raw 'mean' and its number, such as "
+            f"'n_students'; it has: {', '.join(map(str, constant)) or 'nothing'}. Fit a model of "
+            "hbm.heights, hbm.scores or hbm.exams, or give yours the same with pm.Data"
+        )
+    return Fitted(fit, d)
+
+
+def _check_described(model: pm.Model) -> None:
+    """Raise unless a model has group effects that can be read."""
+    d = getattr(model, "description", None)
+    known = {"mean", "sd"} <= set(model.named_vars)
+    if (d is not None and not d.effects) or (d is None and not known):
+        observed = ", ".join(rv.name for rv in model.observed_RVs)
         raise ValueError(
             "this works on the models of hbm.heights, hbm.scores and hbm.exams, and the model "
             f"given, which observes {observed or 'nothing'}, is not one of them"
         )
-    parents = [
-        str(name).removesuffix(f"_of_{group}")
-        for name in constant.data_vars
-        if str(name).endswith(f"_of_{group}")
-    ]
-    values = fit["observed_data"][observed].to_numpy()
-    value = index = None
-    mean, sd = constant["mean"].to_numpy(), constant["sd"].to_numpy()
-    if individual is not None:
-        value = values
-        rv = model[observed]
-        index = rv.owner.op.dist_params(rv.owner)[-1].eval().astype(int)
-    elif observed == "exam_mean":
-        mean, sd = values, np.zeros(len(values))
-    else:
-        mean, sd = values[:, 0], values[:, 1]
-    return Hierarchy(
-        fit=fit,
-        observed=observed,
-        group=group,
-        parent=parents[0] if parents else None,
-        individual=individual,
-        proportions=proportions,
-        n=constant[size].to_numpy(),
-        mean=mean,
-        sd=sd,
-        value=value,
-        index=index,
-    )
+
+
+def check_draws(fit: xr.DataTree) -> None:
+    """Raise unless a fit has a posterior of draws in chains."""
+    if not isinstance(fit, xr.DataTree):
+        raise TypeError(f"fit must be an xarray.DataTree, got {type(fit).__name__}")
+    if "posterior" not in fit.children:
+        raise ValueError(
+            f"fit has no posterior; its groups are: {', '.join(fit.children) or 'none'}. "
+            "Pass the result of hbm.sample"
+        )
+    lost = [dim for dim in ("chain", "draw") if dim not in fit["posterior"].sizes]
+    if lost:
+        raise ValueError(
+            f"the posterior has no dimension {lost[0]!r}; to select one {lost[0]} and keep the "
+            f"dimension, give a list: fit.sel({lost[0]}=[0])"
+        )
+
+
+def flat(fit: xr.DataTree, name: str) -> Floats:
+    """Return the draws of a variable of the posterior, chain after chain: (n_draws, ...)."""
+    values = fit["posterior"][name].transpose("chain", "draw", ...).to_numpy()
+    return values.reshape(-1, *values.shape[2:])
+
+
+def check_model(model: pm.Model) -> None:
+    """Raise unless `model` is a PyMC model."""
+    if not isinstance(model, pm.Model):
+        raise TypeError(f"model must be a pymc.Model, got {type(model).__name__}")
+
+
+def check_fit(model: pm.Model, fit: xr.DataTree) -> None:
+    """Raise unless `fit` holds draws of every free variable of `model`, for the same groups."""
+    check_model(model)
+    if not isinstance(fit, xr.DataTree) or "posterior" not in fit.children:
+        raise ValueError("the fit has no group 'posterior'; pass the result of hbm.sample")
+    posterior = fit["posterior"].to_dataset()
+    missing = [rv.name for rv in model.free_RVs if rv.name not in posterior]
+    if missing:
+        raise ValueError(
+            f"the fit is not of this model: it has no draws of {', '.join(missing)}; "
+            f"it has: {', '.join(map(str, posterior.data_vars))}"
+        )
+    for rv in model.free_RVs:
+        for dim in model.named_vars_to_dims.get(rv.name, ()):
+            expected = np.asarray(model.coords[dim], dtype=object).astype(str)
+            if not np.array_equal(expected, posterior[dim].to_numpy().astype(str)):
+                raise ValueError(
+                    f"the fit is not of this model: the labels of {dim!r} differ. "
+                    "Build the model from the table it was fitted to"
+                )

@@ -1,400 +1,258 @@
-"""Marginal likelihoods: the density of what was seen of a group, its own effects integrated out.
+"""Marginal likelihoods of families: of all that was seen below a member of an upper level.
 
-A group of proportions has two effects, eta ~ N(m, tau) and log nu ~ N(log nu, tau_nu), and its
-marginal likelihood is a double integral for every posterior draw of m, tau, nu and tau_nu. What
-was seen, and with it the likelihood, is the same for all draws, so it is computed once on a grid of
-(eta, log nu), and each draw only lays its own two Normal densities over it:
+Given a parent's effect its children are independent, so that the log density of all of them is a
+sum, tabulated on a grid of the parent's effect, and averaged over N(the effect above, tau) by the
+same quadrature as a group's own (:mod:`hbm.hierarchy.quadrature`). A zone is to its authorities
+what an authority is to its schools, so one function goes down any number of levels.
 
-* The sum over grid points times their spacing is the trapezoidal rule, whose error falls
-  exponentially in the number of points for a smooth function that vanishes at both ends [1]_. For
-  log nu and all draws at a time it is a product of two matrices.
-* Where a draw's tau is narrower than the spacing, the draw takes points of its own, one tau apart,
-  with the log likelihood interpolated between the grid's.
-
-The grid is made finer and wider until the integrals of the most extreme draws stay the same.
-
-References
-----------
-.. [1] Trefethen and Weideman (2014). The exponentially convergent trapezoidal rule. SIAM Review
-   56(3).
+Grids are each draw's own. They are laid where rough estimates of the groups put the effect, looked
+at, and laid anew where these misled.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+from scipy.special import ndtri
 
-from hbm.hierarchy.fitted import Evidence
-from hbm.students.likelihoods import normal_students_logp, normal_summary_logp
+from hbm.hierarchy.quadrature import (
+    average_over_effect,
+    given_locations,
+    log_sum_exp,
+    marginal,
+    same_length,
+)
+from hbm.students.law import Evidence
 
-__all__ = ["marginal_beta", "marginal_beta_parent", "marginal_normal"]
+__all__ = ["Family", "head_given_siblings", "marginal", "marginal_family", "without_each"]
 
 Floats = NDArray[np.float64]
+Family = Sequence[Any]  # of Evidence, or of families
 
-_TOLERANCE = 1e-5  # largest change, in nats, at which a grid is fine and wide enough
-_DEPTH = 35.0  # how far below its maximum, in nats, an integrand is followed
-_STEPS = np.arange(-20.0, 21.0)  # a draw's own points, in units of its tau
-_LOG_STEP_WEIGHTS = -(_STEPS**2) / 2 - np.log(2 * np.pi) / 2
-_PARENT_STEPS = np.arange(-8, 9) * 0.75  # points of a parent's effect, in posterior sds
-_MOST_MOVES = 6  # of these points, to where the integrand is
-_TAPS = np.arange(6)  # grid points that an interpolation goes by
-_FARTHEST = 21.0  # |eta| and |log nu| beyond which likelihoods no longer change
-_MOST_POINTS = 700  # of a grid a side; a likelihood with a kink would never be fine enough
-# Draws whose integral is this far, 690 nats, from the best there could be: no posterior has any.
-_SMALLEST = 1e-300
-_BLOCK = 100_000  # numbers worked on at a time: they stay in the processor's cache
+_REACH = 6.0  # how far a grid goes beyond where an integrand is centred, in its sds
+_STEP = 0.8  # between its points, in sds of the narrowest integrand
+_FEWEST, _MOST = 15, 101  # points
+_LOOKS = 6  # at a grid, to where the integrand is
+_LEAST = 1e-7  # half-width of a grid for a tau of 0
 
 
-def marginal_normal(
-    n: float, mean: float, sd: float, m: Floats, tau: Floats, sigma: Floats, *, summary: bool
+def marginal_family(
+    family: Family, m: Floats, taus: Sequence[Floats], log_spread: Floats, tau_spread: Floats
 ) -> Floats:
-    """Return the log density of n Normal individuals whose group's mean is N(m, tau).
+    """Return the log density of what was seen of all groups of a family, jointly.
+
+    The effect of the family's head is N(m, taus[0]), that of its children N(its effect, taus[1]),
+    and so on down to the groups.
 
     Parameters
     ----------
-    n, mean, sd : float
-        Number, mean and standard deviation (divisor n − 1) of the individuals.
-    m, tau : numpy.ndarray
-        Draws of the mean and standard deviation of the group's own mean.
-    sigma : numpy.ndarray
-        Draws of the standard deviation of individuals in a group.
-    summary : bool
-        Whether the density is that of (mean, sd) or that of the individuals one by one.
-
-    Returns
-    -------
-    numpy.ndarray
-        One number a draw. It is exact: given the rest, the mean is N(m, √(tau² + sigma²/n)).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> m, tau, sigma = np.array([0.0]), np.array([3.0]), np.array([4.0])
-    >>> marginal_normal(1, 5.0, 0.0, m, tau, sigma, summary=False).round(4)  # N(5 | 0, 5)
-    array([-3.0284])
-    """
-    at_mean = (
-        normal_summary_logp(mean, sd, n, mean, sigma)
-        if summary
-        else normal_students_logp(n, mean, sd, mean, sigma)
-    )
-    within = sigma**2 / n
-    total = tau**2 + within
-    return at_mean + np.log(within / total) / 2 - (mean - m) ** 2 / (2 * total)
-
-
-def marginal_beta(
-    evidence: Evidence, m: Floats, tau: Floats, log_nu: Floats, tau_nu: Floats
-) -> Floats:
-    """Return the log density of what was seen of a group, whatever its eta and log nu.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        What was seen.
-    m, tau, log_nu, tau_nu : numpy.ndarray, shape (n_draws,) or (1,)
-        Draws of the means and standard deviations of the group's eta and log nu.
+    family : sequence of Evidence, or of families
+        What was seen of each group, in as many levels as there are `taus` less one.
+    m, log_spread, tau_spread : numpy.ndarray, shape (n_draws,) or (1,)
+        Draws of the mean of the head's effect; and of mean and sd of the groups' log spreads.
+    taus : sequence of numpy.ndarray, shape (n_draws,) or (1,)
+        Draws of the standard deviations, from the head's level down.
 
     Returns
     -------
     numpy.ndarray, shape (n_draws,) or (1,)
-        One number a draw, or one if nothing varies between draws.
 
     Examples
     --------
-    >>> import numpy as np
     >>> seen = Evidence(lambda eta, log_nu: -2 * (eta - 1) ** 2 + 0 * log_nu, 1.0, 0.5, np.nan)
     >>> one = np.array([1.0])
-    >>> np.exp(marginal_beta(seen, 0 * one, one, one, one)).round(5)  # exp(-2 / 5) / √5
+    >>> alone = marginal_family([seen], 0 * one, [0.6 * one, 0.8 * one], one, one)
+    >>> np.exp(alone).round(5)  # exp(-2 / 5) / √5, since 0.6² + 0.8² = 1
     array([0.29978])
     """
-    draws = _same_length(m, tau, log_nu, tau_nu)
-    m, tau, log_nu, tau_nu = draws
-    if not (tau.any() or tau_nu.any()):
-        return evidence.log_lik(m, log_nu)
-    return _on_fine_grids(evidence, _first_grids(evidence, *draws), draws)[1]
+    m, log_spread, tau_spread, *taus = same_length(m, log_spread, tau_spread, *taus)
+    return _given(family, m[:, None], taus, (log_spread, tau_spread))[:, 0]
 
 
-def marginal_beta_parent(
-    evidence: Sequence[Evidence],
+def without_each(
+    family: Sequence[Evidence],
     m: Floats,
-    tau_parent: Floats,
-    tau: Floats,
-    log_nu: Floats,
-    tau_nu: Floats,
+    taus: Sequence[Floats],
+    log_spread: Floats,
+    tau_spread: Floats,
 ) -> Floats:
-    """Return the log density of what was seen of all groups of a parent, jointly.
+    """Return the log density of what was seen of each group of a family given that of its siblings.
 
-    The parent's effect is N(m, tau_parent), and a group's is N(the parent's effect, tau). Given the
-    parent's effect, groups are independent; it is integrated by the trapezoidal rule around where
-    the rough estimates of the groups put it.
+    It is that of all groups less that of all but the one, with the head's effect integrated in
+    both.
 
     Parameters
     ----------
-    evidence : sequence of Evidence
-        What was seen of each group.
-    m, tau_parent, tau, log_nu, tau_nu : numpy.ndarray, shape (n_draws,) or (1,)
-        Draws of the parameters above.
+    family, m, taus, log_spread, tau_spread
+        As for :func:`marginal_family`, with groups for children.
 
     Returns
     -------
-    numpy.ndarray, shape (n_draws,) or (1,)
+    numpy.ndarray, shape (n_draws, n_groups)
 
     Examples
     --------
-    >>> import numpy as np
     >>> seen = Evidence(lambda eta, log_nu: -2 * (eta - 1) ** 2 + 0 * log_nu, 1.0, 0.5, np.nan)
     >>> one = np.array([1.0])
-    >>> alone = marginal_beta_parent([seen], 0 * one, 0.6 * one, 0.8 * one, one, one)
-    >>> np.exp(alone).round(5)  # as in marginal_beta: 0.6² + 0.8² = 1
-    array([0.29978])
+    >>> both = marginal_family([seen, seen], 0 * one, [one, one], one, one)
+    >>> alone = marginal_family([seen], 0 * one, [one, one], one, one)
+    >>> np.allclose(without_each([seen, seen], 0 * one, [one, one], one, one), both - alone)
+    True
     """
-    draws = _same_length(m, tau_parent, tau, log_nu, tau_nu)
-    m, tau_parent, tau, *_ = draws
-    # In units of tau_parent, so that a tau_parent of 0 needs no case of its own.
-    precision, pull = np.ones_like(m), np.zeros_like(m)
-    for seen in evidence:
-        weight = 1 / (seen.eta_se**2 + tau**2)
-        precision += tau_parent**2 * weight
-        pull += tau_parent * weight * (seen.eta - m)
-    centre, width = pull / precision, 1 / np.sqrt(precision)
-    result = np.empty_like(m)
-    todo = np.arange(len(m))
-    for _ in range(_MOST_MOVES):
-        steps = centre[:, None] + width[:, None] * _PARENT_STEPS
-        log_integrand = _given_parent(evidence, steps, *(d[todo] for d in draws))
-        spacing = width * (_PARENT_STEPS[1] - _PARENT_STEPS[0])
-        result[todo] = _log_sum_exp(log_integrand) + np.log(spacing / np.sqrt(2 * np.pi))
-        # Where the rough estimates misled, look again around what was found.
-        share = np.exp(log_integrand - log_integrand.max(axis=1, keepdims=True))
-        share /= share.sum(axis=1, keepdims=True)
-        mean = (share * steps).sum(axis=1)
-        sd = np.sqrt((share * (steps - mean[:, None]) ** 2).sum(axis=1))
-        off = (np.abs(mean - centre) > width / 2) | (sd > 1.2 * width) | (sd < 0.6 * width)
-        todo, centre, width = todo[off], mean[off], np.maximum(sd, width / 4)[off]
+    m, log_spread, tau_spread, *taus = same_length(m, log_spread, tau_spread, *taus)
+    spread = log_spread, tau_spread
+    if len(family) == 1:
+        return _given(family, m[:, None], taus, spread)
+    result = np.empty((len(m), len(family)))
+    for rows, start, step, parts in _tables(family, m[:, None], taus, spread, apart=True):
+        whole = parts.sum(axis=0)
+        at, tau = m[rows, None], taus[0][rows]
+        everything = average_over_effect(whole, start, step, at, tau)[:, 0]
+        for j, own in enumerate(parts):
+            others = average_over_effect(whole - own, start, step, at, tau)[:, 0]
+            result[rows, j] = everything - others
+    return result
+
+
+def head_given_siblings(
+    family: Sequence[Evidence],
+    m: Floats,
+    taus: Sequence[Floats],
+    log_spread: Floats,
+    tau_spread: Floats,
+    p: Floats,
+) -> Floats:
+    """Return quantiles of the effect of a family's head, given all groups of it but each.
+
+    Parameters
+    ----------
+    family, m, taus, log_spread, tau_spread
+        As for :func:`without_each`.
+    p : numpy.ndarray, shape (n_draws,)
+        Probabilities, one a draw.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_draws, n_groups)
+    """
+    m, log_spread, tau_spread, *taus = same_length(m, log_spread, tau_spread, *taus)
+    if len(family) == 1:
+        return (m + taus[0] * ndtri(p))[:, None]
+    result = np.empty((len(m), len(family)))
+    tables = _tables(family, m[:, None], taus, (log_spread, tau_spread), apart=True)
+    for rows, start, step, parts in tables:
+        whole = parts.sum(axis=0)
+        grid = start[:, None] + step[:, None] * np.arange(parts.shape[2])
+        prior = -(((grid - m[rows, None]) / np.maximum(taus[0][rows], 1e-12)[:, None]) ** 2) / 2
+        for j, own in enumerate(parts):
+            log_share = whole - own + prior
+            share = np.exp(log_share - log_sum_exp(log_share)[:, None])
+            # Half of a point's share lies on either side of it.
+            cumulative = np.cumsum(share, axis=1) - share / 2
+            above = (cumulative < p[rows, None]).sum(axis=1).clip(1, parts.shape[2] - 1)
+            each = np.arange(len(grid))
+            low, high = cumulative[each, above - 1], cumulative[each, above]
+            part = np.clip((p[rows] - low) / np.maximum(high - low, 1e-300), 0, 1)
+            result[rows, j] = grid[each, above - 1] + part * step
+    return result
+
+
+def _given(node, points, taus, spread) -> Floats:
+    """Return the log density below a node at points of the effect above it: (n_draws, n_points)."""
+    if isinstance(node, Evidence):
+        return given_locations(node, points, taus[0], *spread)
+    result = np.empty(points.shape)
+    for rows, start, step, parts in _tables(node, points, taus, spread):
+        result[rows] = average_over_effect(
+            parts.sum(axis=0), start, step, points[rows], taus[0][rows]
+        )
+    return result
+
+
+def _tables(family, points, taus, spread, apart=False):
+    """Tabulate each child's log density on a grid of the effect of the family's head.
+
+    Yields which draws, the start and the step of their grids, and the tables, (n_children, n_draws,
+    n_points). `apart` says that each child will be left out in turn.
+    """
+    tau, *below = taus
+    estimate, precision = _rough(family, below)
+    low, high, narrowest = _where(family, points, tau, estimate, precision, below, apart)
+    todo = np.arange(len(tau))
+    for look in range(_LOOKS):
+        n = (high - low) / (_STEP * narrowest)
+        n = int(np.clip(np.ceil(n.max()) + 1, _FEWEST, _MOST))
+        step = (high - low) / (n - 1)
+        grid = low[:, None] + step[:, None] * np.arange(n)
+        here = [t[todo] for t in below], tuple(x[todo] for x in spread)
+        parts = np.stack([_given(child, grid, *here) for child in family])
+        off, *better = _look(parts, grid, step, points[todo], tau[todo], apart)
+        if look == _LOOKS - 1:
+            off[:] = False
+        if not off.all():
+            yield todo[~off], low[~off], step[~off], parts[:, ~off]
+        todo, (low, high, narrowest) = todo[off], (x[off] for x in better)
         if not len(todo):
-            break
-    return result
+            return
 
 
-def _given_parent(evidence, steps, m, tau_parent, tau, log_nu, tau_nu) -> Floats:
-    """Return the log integrand at steps of the parent's effect: shape (n_draws, n_steps)."""
-    points = m[:, None] + tau_parent[:, None] * steps
-    log_integrand = -(steps**2) / 2
-    for seen in evidence:
-        log_integrand += _given_mean(seen, points, tau, log_nu, tau_nu)
-    return log_integrand
+def _rough(node, taus) -> tuple[Any, Any]:
+    """Return a rough estimate of a node's effect from what was seen below, and its precision."""
+    if isinstance(node, Evidence):
+        return node.effect, 1 / node.effect_se**2
+    total, pull = np.zeros_like(taus[0]), np.zeros_like(taus[0])
+    for child in node:
+        estimate, precision = _rough(child, taus[1:])
+        weight = 1 / (1 / precision + taus[0] ** 2)
+        total += weight
+        pull += weight * estimate
+    return pull / total, total
 
 
-def _given_mean(evidence, points, tau, log_nu, tau_nu) -> Floats:
-    """Return a group's marginal log likelihood at points of its mean: shape (n_draws, n_points)."""
-    middle = points[:, points.shape[1] // 2]
-    ends = np.concatenate([points.min(axis=1), points.max(axis=1)])
-    twice = (np.tile(draws, 2) for draws in (tau, log_nu, tau_nu))
-    grids = _first_grids(evidence, ends, *twice)
-    # Grids fine enough for the points in the middle, where the weight is.
-    grids, _ = _on_fine_grids(evidence, grids, (middle, tau, log_nu, tau_nu))
-    return _integral(evidence, *grids, points, tau, log_nu, tau_nu)
+def _where(family, points, tau, estimate, precision, below, apart):
+    """Return where grids have to reach, and the sd of the narrowest integrand, by draw."""
+
+    def centred(estimate, precision):
+        pulled = precision * tau**2 / (1 + precision * tau**2)
+        ends = points.min(axis=1), points.max(axis=1)
+        return [x + (estimate - x) * pulled for x in ends], tau / np.sqrt(1 + precision * tau**2)
+
+    centres, narrowest = centred(estimate, precision)
+    lows, highs = [centres[0] - _REACH * narrowest], [centres[1] + _REACH * narrowest]
+    for child in family if apart else ():
+        of_child, says = _rough(child, below[1:])
+        weight = 1 / (1 / says + below[0] ** 2)
+        rest = np.maximum(precision - weight, 1e-9 * precision)
+        others = (estimate * precision - of_child * weight) / rest
+        centres, width = centred(others, rest)
+        lows.append(centres[0] - _REACH * width)
+        highs.append(centres[1] + _REACH * width)
+    low, high = np.min(lows, axis=0), np.max(highs, axis=0)
+    return low - _LEAST, high + _LEAST, np.maximum(narrowest, _LEAST / _REACH)
 
 
-def _same_length(*draws: Floats) -> list[Floats]:
-    return [np.array(d, dtype=float) for d in np.broadcast_arrays(*draws)]
-
-
-def _log_sum_exp(x: Floats) -> Floats:
-    """Return log Σ exp over the last axis; SciPy's is several times slower."""
-    top = x.max(axis=-1, keepdims=True)
-    return np.log(np.exp(x - top).sum(axis=-1)) + top[..., 0]
-
-
-# The integral on a given grid. A grid is (lowest, highest, number of points).
-
-
-def _integral(evidence, eta_grid, nu_grid, m, tau, log_nu, tau_nu) -> Floats:
-    eta, x = np.linspace(*eta_grid), np.linspace(*nu_grid)
-    table = evidence.log_lik(eta[:, None], x)
-    result = np.empty(m.shape)
-    for block in _blocks(len(m), len(eta) * max(1, m[0].size)):
-        log_lik_of_eta = _average_over_log_nu(table, x, log_nu[block], tau_nu[block])
-        result[block] = _average_over_eta(log_lik_of_eta, eta, m[block], tau[block])
-    return result
-
-
-def _blocks(n: int, numbers_each: int) -> Iterator[slice]:
-    step = max(1, _BLOCK // numbers_each)
-    for start in range(0, n, step):
-        yield slice(start, min(start + step, n))
-
-
-def _average_over_log_nu(table, x, log_nu, tau_nu) -> Floats:
-    """Average exp(table), shape (n_eta, n_x), over x ~ N(log_nu, tau_nu): (n_draws, n_eta) logs."""
-    h = x[1] - x[0]
-    result = np.empty((len(log_nu), len(table)))
-    wide = tau_nu >= h
-    if wide.any():
-        top = table.max(axis=1)
-        prior = np.exp(-(((x - log_nu[wide, None]) / tau_nu[wide, None]) ** 2) / 2)
-        total = prior @ np.exp(table - top[:, None]).T
-        result[wide] = (
-            np.log(np.maximum(total, _SMALLEST))
-            + top
-            + np.log(h / tau_nu[wide, None] / np.sqrt(2 * np.pi))
-        )
-    narrow = np.flatnonzero(~wide)
-    rows = np.ascontiguousarray(table.T)
-    for block in _blocks(len(narrow), len(_STEPS) * len(table)):
-        draws = narrow[block]
-        points = log_nu[draws, None] + tau_nu[draws, None] * _STEPS
-        index, weights = _interpolation(points.ravel(), x)
-        interpolate = sparse.csr_array(
-            (weights.ravel(), index.ravel(), np.arange(0, index.size + 1, len(_TAPS))),
-            shape=(points.size, len(x)),
-        )
-        log_lik = _tamed(interpolate @ rows, rows[index[:, 2]], rows[index[:, 3]])
-        log_lik = log_lik.reshape(*points.shape, -1).transpose(0, 2, 1)
-        result[draws] = _log_sum_exp(log_lik + _LOG_STEP_WEIGHTS)
-    return result
-
-
-def _average_over_eta(log_lik, eta, m, tau) -> Floats:
-    """Average exp(log_lik), shape (n_draws, n_eta), over eta ~ N(m, tau): logs shaped like m."""
-    h = eta[1] - eta[0]
-    result = np.empty(m.shape)
-    points = m.reshape(len(m), -1)
-    wide = tau >= h
-    if wide.any():
-        top = log_lik[wide].max(axis=1)
-        prior = eta - points[wide, :, None]
-        prior *= prior
-        prior *= (-0.5 / tau[wide] ** 2)[:, None, None]
-        np.exp(prior, out=prior)
-        total = prior @ np.exp(log_lik[wide] - top[:, None])[:, :, None]
-        total = np.log(np.maximum(total[..., 0], _SMALLEST)) + top[:, None]
-        total += np.log(h / tau[wide, None] / np.sqrt(2 * np.pi))
-        result[wide] = total.reshape(result[wide].shape)
-    narrow = np.flatnonzero(~wide)
-    for block in _blocks(len(narrow), points.shape[1] * len(_STEPS) * len(_TAPS)):
-        draws = narrow[block]
-        own = points[draws, :, None] + tau[draws, None, None] * _STEPS
-        index, weights = _interpolation(own, eta)
-        taps = log_lik[draws[:, None, None, None], index]
-        values = _tamed((taps * weights).sum(axis=-1), taps[..., 2], taps[..., 3])
-        result[draws] = _log_sum_exp(values + _LOG_STEP_WEIGHTS).reshape(result[draws].shape)
-    return result
-
-
-def _tamed(values, left, right) -> Floats:
-    """Keep interpolated values near the grid points around them, also where a polynomial swings."""
-    return np.clip(values, np.minimum(left, right) - 1, np.maximum(left, right) + 1)
-
-
-def _interpolation(points, grid) -> tuple[NDArray[np.int64], Floats]:
-    """Return the six grid points around each point and Lagrange's weights: shape (..., 6)."""
-    position = np.clip((points - grid[0]) / (grid[1] - grid[0]), 0, len(grid) - 1)
-    first = np.clip(position.astype(int) - 2, 0, len(grid) - len(_TAPS))
-    away = (position - first)[..., None] - _TAPS
-    weights = np.ones_like(away)
-    for i in _TAPS:
-        for j in _TAPS[i != _TAPS]:
-            weights[..., i] *= away[..., j] / (i - j)
-    return first[..., None] + _TAPS, weights
-
-
-# The grid.
-
-
-def _first_grids(evidence, m, tau, log_nu, tau_nu):
-    """Find where the integrands of all draws lie, and a spacing of about one sd of the narrowest.
-
-    Each effect is looked at for five values of the other, between the draws' and the estimate.
-    """
-    log_nu_seen = np.median(log_nu) if np.isnan(evidence.log_nu) else evidence.log_nu
-    eta = np.linspace(*_hull(m, evidence.eta), 5)[:, None]
-    nu_rows = _support(
-        lambda x: evidence.log_lik(eta, x) + _envelope(x, log_nu, tau_nu),
-        *_hull(log_nu - 9 * tau_nu.max(), log_nu + 9 * tau_nu.max(), log_nu_seen),
-    )
-    x = np.linspace(*_hull(log_nu, nu_rows[1]), 5)[:, None]
-    eta_rows = _support(
-        lambda eta: evidence.log_lik(eta, x) + _envelope(eta, m, tau),
-        *_hull(m - 9 * tau.max(), m + 9 * tau.max(), evidence.eta),
-    )
-    return _first_grid(*eta_rows, m, tau), _first_grid(*nu_rows, log_nu, tau_nu)
-
-
-def _first_grid(lowest, _, highest, mean, tau):
-    width = (highest - lowest).min() / np.sqrt(8 * _DEPTH)  # the sd, were they Normal
-    reach = 6 * np.minimum(tau, width)
-    low, high = np.clip(_hull(lowest, highest, mean - reach, mean + reach), -_FARTHEST, _FARTHEST)
-    points = (high - low) / width
-    # With points closer than most draws' tau, few draws need points of their own.
-    points = max(points, min((high - low) / max(np.quantile(tau, 0.01), 1e-9), 150))
-    return low, high, int(np.clip(points + 1, 12, _MOST_POINTS))
-
-
-def _hull(*values) -> tuple[float, float]:
-    return min(np.min(v) for v in values), max(np.max(v) for v in values)
-
-
-def _envelope(x, mean, tau) -> Floats:
-    """Return a log density as wide as any draw's, flat between their means."""
-    outside = np.maximum(np.maximum(mean.min() - x, x - mean.max()), 0)
-    return -((outside / max(tau.max(), 0.01)) ** 2) / 2
-
-
-def _support(log_f, low, high, points=33):
-    """Return where each of five rows of log_f is near its maximum, as (low, at most, high)."""
-    margin = 0.05 * (high - low) + 0.1
-    low, high = np.full(5, low - margin), np.full(5, high + margin)
-    for _ in range(12):
-        x = np.linspace(low, high, points, axis=-1)
-        y = log_f(x)
-        above = y >= y.max(axis=1, keepdims=True) - _DEPTH
-        first = above.argmax(axis=1)
-        last = points - 1 - above[:, ::-1].argmax(axis=1)
-        step = (high - low) / (points - 1)
-        # One point more on either side, or half the range where it goes on beyond.
-        low, high = (
-            low + step * np.where(first == 0, -points / 2, first - 1),
-            low + step * np.where(last == points - 1, 1.5 * points, last + 1),
-        )
-        if ((last - first > points / 3) & (first > 0) & (last < points - 1)).all():
-            break
-    return low, x[np.arange(5), y.argmax(axis=1)], high
-
-
-def _finer(grid):
-    low, high, points = grid
-    margin = 0.1 * (high - low)
-    return max(low - margin, -_FARTHEST), min(high + margin, _FARTHEST), int(2.4 * points)
-
-
-def _on_fine_grids(evidence, grids, draws):
-    """Return grids fine and wide enough for all draws, and the integrals on them."""
-    extreme = [f(values) for values in draws for f in (np.argmin, np.argmax)]
-    while True:
-        grids = _refine(evidence, *grids, *(d[extreme] for d in draws))
-        integrals = _integral(evidence, *grids, *draws)
-        # Draws with the most extreme integrals must not ask for a finer grid either.
-        extreme = [integrals.argmin(), integrals.argmax()]
-        if _refine(evidence, *grids, *(d[extreme] for d in draws)) == grids:
-            return grids, integrals
-
-
-def _refine(evidence, eta_grid, nu_grid, *draws):
-    """Make the grids finer and wider until the integrals of these draws stay the same."""
-    while True:
-        before = _integral(evidence, eta_grid, nu_grid, *draws)
-        changes = [
-            np.abs(_integral(evidence, *grids, *draws) - before).max()
-            for grids in ((_finer(eta_grid), nu_grid), (eta_grid, _finer(nu_grid)))
-        ]
-        coarse = [
-            change >= _TOLERANCE and grid[2] < _MOST_POINTS
-            for change, grid in zip(changes, (eta_grid, nu_grid), strict=True)
-        ]
-        if not any(coarse):
-            return eta_grid, nu_grid
-        eta_grid = _finer(eta_grid) if coarse[0] else eta_grid
-        nu_grid = _finer(nu_grid) if coarse[1] else nu_grid
+def _look(parts, grid, step, points, tau, apart):
+    """Say which draws' grids miss an integrand, and where better ones would lie."""
+    whole = parts.sum(axis=0)
+    tables = [whole, *(whole - own for own in parts)] if apart else [whole]
+    lows, highs, sds = [], [], []
+    for x in (points.min(axis=1), points.max(axis=1)):
+        prior = -(((grid - x[:, None]) / np.maximum(tau, 1e-12)[:, None]) ** 2) / 2
+        for table in tables:
+            log_share = table + prior
+            share = np.exp(log_share - log_sum_exp(log_share)[:, None])
+            mean = (share * grid).sum(axis=1)
+            sd = np.sqrt((share * (grid - mean[:, None]) ** 2).sum(axis=1))
+            # At an end of its grid an integrand goes on for an unknown way.
+            cut = np.maximum(share[:, 0], share[:, -1]) > 1e-3
+            sd = np.where(cut, np.maximum(2 * sd, 3 * step), sd)
+            lows.append(mean - _REACH * sd)
+            highs.append(mean + _REACH * sd)
+            sds.append(sd)
+    low, high, narrowest = np.min(lows, axis=0), np.max(highs, axis=0), np.min(sds, axis=0)
+    beyond = np.minimum(low - grid[:, 0], grid[:, -1] - high) < -1.5 * np.max(sds, axis=0)
+    # Where a prior is narrower than the grid, the table is interpolated and need not show it.
+    coarse = (1.25 * narrowest < step) & (tau > step)
+    floor = np.maximum(narrowest, np.minimum(step / 4, tau + _LEAST))
+    return beyond | coarse, low - _LEAST, high + _LEAST, floor

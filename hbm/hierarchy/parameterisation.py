@@ -28,8 +28,12 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 from numpy.typing import ArrayLike
+from pymc.distributions.distribution import SymbolicRandomVariable
 from pymc.logprob.transforms import Transform
+from pytensor.graph.basic import Variable
 from pytensor.tensor import TensorLike, TensorVariable
+from pytensor.tensor.random.basic import NormalRV
+from pytensor.tensor.random.op import RandomVariable
 
 __all__ = [
     "Informed",
@@ -39,6 +43,8 @@ __all__ = [
     "parent_estimates",
     "raw_starts",
 ]
+
+_EFFECT = "NormalEffect"  # what PyMC calls a Normal whose estimates are inputs of it
 
 Parameterisation = Literal["informed", "centred", "non-centred"]
 
@@ -57,17 +63,21 @@ class Informed(Transform):
         self.estimate = estimate
         self.precision = precision
 
-    def _centre_and_precision(self, inputs):
+    def _read(self, inputs):
+        """Return the estimate, its precision, m and τ."""
         *_, mean, sd = inputs
-        prior_precision = 1 / sd**2
-        precision = self.precision + prior_precision
+        return self.estimate, self.precision, mean, sd
+
+    def _centre_and_precision(self, inputs):
+        estimate, known, mean, sd = self._read(inputs)
+        precision = known + 1 / sd**2
         # The mean plus a step towards the estimate: with no information in the data (precision 0)
         # this is exactly the mean.
-        centre = mean + (self.estimate - mean) * (self.precision / precision)
-        return centre, precision
+        return mean + (estimate - mean) * (known / precision), precision
 
     def forward(self, value: TensorVariable, *inputs) -> TensorVariable:
         """Return z of an effect."""
+        _check_normal(value)
         centre, precision = self._centre_and_precision(inputs)
         return (value - centre) * pt.sqrt(precision)
 
@@ -80,6 +90,32 @@ class Informed(Transform):
         """Return log |d effect / d z|, which is −½ log p."""
         _, precision = self._centre_and_precision(inputs)
         return pt.zeros_like(value) - 0.5 * pt.log(precision)
+
+
+class _InformedByInputs(Informed):
+    """The same for a variable whose estimates are inputs of it, and so may be ``pm.Data``.
+
+    PyMC does not see what a transform hangs on, unless its variable hangs on it.
+    """
+
+    def __init__(self):
+        super().__init__(None, None)
+
+    def _read(self, inputs):
+        _, estimate, standard_error, mean, sd, *_ = inputs
+        return estimate, 1 / standard_error**2, mean, sd
+
+
+def _check_normal(value: TensorVariable) -> None:
+    """Raise if a value is a random variable of which the transform knows nothing."""
+    op = getattr(value.owner, "op", None)
+    if isinstance(op, RandomVariable | SymbolicRandomVariable) and not (
+        isinstance(op, NormalRV) or type(op).__name__ == _EFFECT
+    ):
+        raise TypeError(
+            f"hbm.informed is the transform of a pm.Normal, not of {type(op).__name__}: write the "
+            "effect as a pm.Normal, and what depends on it as a pm.Deterministic"
+        )
 
 
 def informed(estimate: ArrayLike, standard_error: ArrayLike) -> Informed:
@@ -104,6 +140,8 @@ def informed(estimate: ArrayLike, standard_error: ArrayLike) -> Informed:
 
     Raises
     ------
+    TypeError
+        If they are no numbers; or, when the model is built, if the variable is no ``pm.Normal``.
     ValueError
         If a standard error is not positive, or an estimate is not finite.
 
@@ -122,6 +160,12 @@ def informed(estimate: ArrayLike, standard_error: ArrayLike) -> Informed:
     >>> [variable.name for variable in model.value_vars]
     ['mu', 'tau_log__', 'theta_informed__']
     """
+    for given in (estimate, standard_error):
+        if isinstance(given, Variable):
+            raise TypeError(
+                f"estimates and standard errors must be numbers, got the variable {given}: PyMC "
+                "does not see what a transform hangs on; give its get_value()"
+            )
     estimate = np.asarray(estimate, dtype=float)
     standard_error = np.asarray(standard_error, dtype=float)
     if not (standard_error > 0).all():
@@ -155,6 +199,7 @@ def group_effect(
     estimate: np.ndarray,
     standard_error: np.ndarray,
     parameterisation: Parameterisation,
+    widened: TensorLike = 1.0,
 ) -> TensorVariable:
     """Add a group effect ~ N(mean, sd) to the model in context, in a chosen parameterisation.
 
@@ -168,9 +213,11 @@ def group_effect(
         The group's dim.
     estimate, standard_error : array_like, shape (n_groups,)
         What the raw data say of each group, as for :func:`informed`. They are kept in
-        ``constant_data`` as ``<name>_estimate`` and ``<name>_standard_error``.
+        ``constant_data`` as ``<name>_raw``.
     parameterisation : {"informed", "centred", "non-centred"}
         How the sampler sees the effect.
+    widened : scalar or tensor, default 1
+        How many times as large the standard errors are, where that hangs on other variables.
 
     Returns
     -------
@@ -192,13 +239,33 @@ def group_effect(
     [eta_school_informed__]
     """
     check_parameterisation(parameterisation)
-    pm.Data(f"{name}_raw", np.stack([estimate, standard_error]), dims=("raw", dims))
-    coordinates = {
-        "informed": {"transform": informed(estimate, standard_error)},
-        "non-centred": {"transform": informed(0.0, np.inf)},
-        "centred": {},
-    }[parameterisation]
-    return pm.Normal(name, mean, sd, dims=dims, **coordinates)
+    informed(estimate, standard_error)  # for its checks
+    raw = pm.Data(f"{name}_raw", np.stack([estimate, standard_error]), dims=("raw", dims))
+    if parameterisation == "informed":
+        return pm.CustomDist(
+            name,
+            raw[0],
+            raw[1] * widened,
+            mean,
+            sd,
+            dist=lambda _, __, mean, sd, size: pm.Normal.dist(mean, sd, size=size),
+            logp=lambda value, _, __, mean, sd: pm.logp(pm.Normal.dist(mean, sd), value),
+            class_name=_EFFECT,
+            dims=dims,
+            transform=_InformedByInputs(),
+        )
+    non_centred = {"transform": informed(0.0, np.inf)}
+    return pm.Normal(
+        name, mean, sd, dims=dims, **(non_centred if parameterisation == "non-centred" else {})
+    )
+
+
+def informs(model: pm.Model, effect: TensorVariable) -> bool:
+    """Say whether the data inform the coordinates of a model's effect."""
+    transform = model.rvs_to_transforms[effect]
+    if isinstance(transform, _InformedByInputs):
+        return bool(np.isfinite(model[f"{effect.name}_raw"].get_value()[1]).any())
+    return isinstance(transform, Informed) and bool(np.any(transform.precision))
 
 
 def raw_starts(model: pm.Model) -> dict[str, np.ndarray]:

@@ -4,35 +4,19 @@ A PyMC model does not know its maker. The model functions of this package are ma
 :func:`remembered`: what one was called with stays beside the model for as long as the model lives.
 """
 
-import dataclasses
 import functools
-import importlib
 import inspect
-import math
 from collections.abc import Callable, Sequence
-from types import ModuleType
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-import numpy as np
 import pandas as pd
 import pymc as pm
 
+from hbm.hierarchy.model import TableModel
 from hbm.tables.labels import label_text, require_columns
 
-__all__ = ["Recipe", "check_priors", "columns_of", "recipe_of", "remembered"]
-
-_MODULES = ("hbm.heights", "hbm.scores", "hbm.exams", "hbm.article")
-_LABELS = ("country", "authority", "district", "school")
-# Name of a model's observed variable: the columns of numbers that it was made from.
-_NUMBERS = {
-    "height": ["height"],
-    "summary": ["n_people", "mean", "sd"],
-    "score": ["score"],
-    "exam": ["n_students", "mean", "sd"],
-    "exam_mean": ["n_students", "mean"],
-    "school_mean": ["n_students", "mean"],
-}
+__all__ = ["Recipe", "columns_of", "make_again", "maker", "priors_of", "recipe_of", "remembered"]
 
 
 class Recipe(NamedTuple):
@@ -54,9 +38,10 @@ class Recipe(NamedTuple):
 
 
 _recipes: WeakKeyDictionary[pm.Model, Recipe] = WeakKeyDictionary()
+_makers: dict[str, Callable[..., pm.Model]] = {}
 
 
-def remembered[**P](function: Callable[P, pm.Model]) -> Callable[P, pm.Model]:
+def remembered[**P](function: Callable[P, TableModel]) -> Callable[P, TableModel]:
     """Make a function that builds a model from a table remember how it built each.
 
     Parameters
@@ -79,9 +64,10 @@ def remembered[**P](function: Callable[P, pm.Model]) -> Callable[P, pm.Model]:
     """
     signature = inspect.signature(function)
     priors = signature.parameters.get("priors")
+    name = f"{function.__module__}.{function.__name__}"
 
     @functools.wraps(function)
-    def build(*args: P.args, **kwargs: P.kwargs) -> pm.Model:
+    def build(*args: P.args, **kwargs: P.kwargs) -> TableModel:
         given = kwargs.get("priors", priors and priors.default)
         if priors and not isinstance(given, type(priors.default)):
             raise TypeError(
@@ -92,15 +78,13 @@ def remembered[**P](function: Callable[P, pm.Model]) -> Callable[P, pm.Model]:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         table = bound.arguments.pop("table")
-        numbers = _NUMBERS[model.observed_RVs[0].name]
-        columns = [name for name in _LABELS if name in model.coords] + numbers
-        _recipes[model] = Recipe(
-            f"{function.__module__}.{function.__name__}",
-            columns_of(table, columns),
-            bound.arguments,
-        )
+        labels, numbers = model.description.columns
+        # The article's single school need not be named.
+        labels = [column for column in labels if column in table]
+        _recipes[model] = Recipe(name, columns_of(table, labels, numbers), bound.arguments)
         return model
 
+    _makers[name] = build
     return build
 
 
@@ -143,63 +127,32 @@ def recipe_of(model: pm.Model) -> Recipe:
     return _recipes[model]
 
 
-def module_and_name(function: str) -> tuple[ModuleType, str]:
-    """Find a model's function among those of this package, and never elsewhere."""
-    module, _, name = function.rpartition(".")
-    if module not in _MODULES or name not in importlib.import_module(module).__all__:
+def maker(function: str) -> Callable[..., pm.Model]:
+    """Return a model's function by its name, one of this package and never another."""
+    if function not in _makers:
         raise ValueError(f"this version of hbm has no model {function!r}")
-    return importlib.import_module(module), name
+    return _makers[function]
+
+
+def priors_of(function: str) -> type | None:
+    """Return the class of priors that a model's function takes, if it takes any."""
+    priors = inspect.signature(maker(function)).parameters.get("priors")
+    return None if priors is None else type(priors.default)
 
 
 def make_again(recipe: Recipe) -> pm.Model:
     """Make a model by its recipe."""
-    module, name = module_and_name(recipe.function)
-    return getattr(module, name)(recipe.table, **recipe.arguments)
+    return maker(recipe.function)(recipe.table, **recipe.arguments)
 
 
-def check_priors(priors: Any, *, positive: Sequence[str]) -> None:
-    """Raise unless the fields of priors are finite numbers, and some of them positive.
-
-    Parameters
-    ----------
-    priors : dataclass
-        Its fields are numbers.
-    positive : sequence of str
-        Fields that must be above 0.
-
-    Raises
-    ------
-    TypeError
-        If a field is no number.
-    ValueError
-        If a field is out of range.
-
-    Examples
-    --------
-    >>> import hbm
-    >>> hbm.exams.Priors(tau_school=-0.5)
-    Traceback (most recent call last):
-        ...
-    ValueError: tau_school of the priors must be a positive number, got -0.5
-    """
-    for field in dataclasses.fields(priors):
-        value = getattr(priors, field.name)
-        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-            raise TypeError(f"{field.name} of the priors must be a number, got {value!r}")
-        if field.name in positive and not (0 < value < math.inf):
-            raise ValueError(f"{field.name} of the priors must be a positive number, got {value!r}")
-        if not math.isfinite(value):
-            raise ValueError(f"{field.name} of the priors must be a finite number, got {value!r}")
-
-
-def columns_of(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+def columns_of(table: pd.DataFrame, labels: Sequence[str], numbers: Sequence[str]) -> pd.DataFrame:
     """Copy columns of a table as a model reads them: labels as text, numbers as float.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        Has `columns`.
-    columns : list of str
+        Has the columns.
+    labels, numbers : sequence of str
         Columns of labels, such as ``school``, and of numbers.
 
     Returns
@@ -216,15 +169,10 @@ def columns_of(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     --------
     >>> import pandas as pd
     >>> table = pd.DataFrame({"school": [9, 12], "mean": [0, 1], "town": ["x", "y"]})
-    >>> columns_of(table, ["school", "mean"]).to_dict("list")
+    >>> columns_of(table, ["school"], ["mean"]).to_dict("list")
     {'school': ['9', '12'], 'mean': [0.0, 1.0]}
     """
-    require_columns(table, columns)
-    return pd.DataFrame(
-        {
-            name: label_text(table, name).to_numpy()
-            if name in _LABELS
-            else table[name].to_numpy(dtype=float, na_value=float("nan"))
-            for name in columns
-        }
-    )
+    require_columns(table, [*labels, *numbers])
+    columns = {name: label_text(table, name).to_numpy() for name in labels}
+    columns |= {name: table[name].to_numpy(dtype=float, na_value=float("nan")) for name in numbers}
+    return pd.DataFrame(columns)

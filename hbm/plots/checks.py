@@ -165,7 +165,7 @@ def plot_pit(pit: LooPit, *, prob: float = 0.99, ax: Axes | None = None) -> Axes
     --------
     >>> import numpy as np, pandas as pd
     >>> from matplotlib.figure import Figure
-    >>> from hbm.checks import LooPit
+    >>> from hbm import LooPit
     >>> table = pd.DataFrame({"school": list("abcd"), "pit": [0.1, 0.4, 0.7, 0.8]})
     >>> ax = plot_pit(LooPit(True, 0.9, table, "school"), ax=Figure().subplots())
     >>> ax.get_title(loc="left")

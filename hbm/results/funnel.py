@@ -10,10 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.special import betaincinv, expit, ndtri
+from scipy.special import ndtri
 from scipy.stats import qmc
 
-from hbm.results.shrinkage import estimates, flat_draws, group_table
+from hbm.hierarchy.fitted import check_draws, read_fit
+from hbm.results.estimates import check_prob
 
 __all__ = ["funnel_limits"]
 
@@ -101,62 +102,62 @@ def funnel_limits(
     0         4   175.0        169.0        181.0  167.0  183.0
     1       100   175.0        174.0        176.0  169.0  181.0
     """
-    estimates(fit, f"mu_{group}", prob)  # for its checks
-    constant = fit["constant_data"].to_dataset() if "constant_data" in fit.children else {}
-    if "mean" not in constant or constant["mean"].dims != (group,):
-        has = f"; it has those of {constant['mean'].dims[0]!r}" if "mean" in constant else ""
+    check_draws(fit)
+    check_prob(prob)
+    fitted = read_fit(fit)
+    d = fitted.d
+    if group != d.group:
         raise ValueError(
-            f"the fit's constant_data holds no raw means of {group!r}{has}. Control limits are for "
-            "the groups that individuals stand in"
+            f"the fit's constant_data holds no raw means of {group!r}; it has those of "
+            f"{d.group!r}. Control limits are for the groups that individuals stand in"
         )
-    proportions = f"nu_{group}" in fit["posterior"]
-    population = "eta" if proportions else "mu"
-    if population not in fit["posterior"]:
+    if not fitted.pools:
         raise ValueError(
             "the fit does not pool: its population's mean is fixed, and so there is nothing to "
             f"hold a {group} against. Fit partial_pooling or a nested model"
         )
-    table = group_table(fit, group)
-    size = table.attrs["size"]
-    n = _sizes(table[size]) if n is None else _whole(n)
+    n = _sizes(d.n.astype(int)) if n is None else _whole(n)
 
-    # Columns: which draw, the group's effect, its nu, and where in its range the raw mean lies.
+    # Columns: which draw, the group's effect, its spread, and where in its range the raw mean lies.
     points = qmc.Sobol(4, scramble=False).random_base2(_LOG2_POINTS) + 0.5 ** (_LOG2_POINTS + 1)
-    draws = flat_draws(fit, population)
-    row = (points[:, 0] * len(draws)).astype(int)
-    taus = [f"tau_{level}" for level in (group, table.attrs["parent"]) if level]
-    tau = np.sqrt(sum(flat_draws(fit, name) ** 2 for name in taus))
-    any_group = draws[row] + tau[row] * ndtri(points[:, 1])
-    if proportions:
-        nu = np.exp(
-            np.log(flat_draws(fit, "nu"))[row]
-            + flat_draws(fit, "tau_nu")[row] * ndtri(points[:, 2])
-        )
-        draws, any_group = expit(draws), expit(any_group)
-    alike = np.full(len(points), draws.mean())
+    centre = fitted.grand_mean
+    row = (points[:, 0] * len(centre)).astype(int)
 
-    def raw_means(means: np.ndarray, number: int) -> np.ndarray:
-        if not proportions:
-            return means + flat_draws(fit, "sigma")[row] / np.sqrt(number) * ndtri(points[:, 3])
-        trials = number * (nu + 1) - 1
-        return betaincinv(means * trials, (1 - means) * trials, points[:, 3])
+    def at_row(draws: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(draws, centre.shape)[row]
+
+    tau = np.sqrt(sum(at_row(fitted.tau(level.name)) ** 2 for level in d.levels))
+    any_group = d.law.mean_of(centre[row] + tau * ndtri(points[:, 1]))
+    log_spread, tau_spread = fitted.population_spread
+    spread = np.exp(at_row(log_spread) + at_row(tau_spread) * ndtri(points[:, 2]))
+    middle = d.law.mean_of(centre).mean()
+    alike = np.full(len(points), middle)
 
     ends = [(1 - prob) / 2, (1 + prob) / 2]
     limits = np.array(
         [
             np.concatenate(
-                [np.quantile(raw_means(means, number), ends) for means in (alike, any_group)]
+                [
+                    np.quantile(d.law.mean_quantile(points[:, 3], number, means, spread), ends)
+                    for means in (alike, any_group)
+                ]
             )
             for number in n
         ]
     )
-    result = pd.DataFrame({size: n, "centre": draws.mean()})
+    result = pd.DataFrame({d.size: n, "centre": middle})
     result[["alike_lower", "alike_upper", "lower", "upper"]] = limits
-    result.attrs = {"group": group, "size": size, "prob": prob, "proportions": proportions}
+    result.attrs = {
+        "group": group,
+        "size": d.size,
+        "prob": prob,
+        "unit": d.unit,
+        "proportions": d.unit == "%",
+    }
     return result
 
 
-def _sizes(n: pd.Series) -> np.ndarray:
+def _sizes(n: np.ndarray) -> np.ndarray:
     """Return whole numbers from the smallest to the largest, evenly spread on a log scale."""
     low, high = n.min(), n.max()
     if low == high:

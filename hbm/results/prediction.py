@@ -11,21 +11,21 @@ What is not known of a group depends on how much of its line the model has seen:
 Where nothing is nested, a new group is drawn around the grand mean.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pymc as pm
 import xarray as xr
-from scipy.special import expit
 
-from hbm.hierarchy.fitted import Hierarchy, read_hierarchy
+from hbm.hierarchy.description import Description
+from hbm.hierarchy.fitted import Fitted, read_fit
+from hbm.students.cohorts import cohorts, summarise
 from hbm.tables.grouped import check_one_row_each, read_sizes
-from hbm.tables.labels import group, nest, require_columns
+from hbm.tables.labels import Level, nest_levels, require_columns
 
-__all__ = ["predict"]
-
-_BLOCK = 1_000_000  # individuals simulated at a time, which bounds the memory
+__all__ = ["predict", "predict_rows", "read_rows"]
 
 
 def predict(
@@ -84,121 +84,107 @@ def predict(
     ...                     "n_students": [20, 20, 20]})
     >>> predictions = hbm.predict(model, fit, new, random_seed=1)  # doctest: +SKIP
     """
-    hierarchy = read_hierarchy(model, fit)
-    rows = _read(new_table, hierarchy)
-    rng = np.random.default_rng(random_seed)
-    means, spreads = _parameters(hierarchy, rows, rng)
-    cohort_mean, cohort_sd = _cohort(means, spreads, rows.n, hierarchy.proportions, rng)
-    variables = {f"mu_{hierarchy.group}": means, "mean": cohort_mean, "sd": cohort_sd}
-    if hierarchy.proportions:
-        variables[f"nu_{hierarchy.group}"] = spreads
-    posterior = fit["posterior"]
+    fitted = read_fit(fit, model)
+    rows = read_rows(new_table, fitted.d)
+    return predict_rows(fitted, rows, np.random.default_rng(random_seed))
+
+
+class Rows(NamedTuple):
+    """A new table: its groups and what they stand in, and where the fit has them.
+
+    Attributes
+    ----------
+    levels : tuple of Level
+        As in a description, of the new table.
+    n : numpy.ndarray of int, shape (n_groups,)
+        Number of individuals of each group.
+    positions : dict of str to numpy.ndarray of int
+        Position in the fit of each member of each level, −1 where it has no such label.
+    """
+
+    levels: tuple[Level, ...]
+    n: np.ndarray
+    positions: dict[str, np.ndarray]
+
+
+def read_rows(table: pd.DataFrame, d: Description) -> Rows:
+    """Read a table of groups to predict; see :func:`predict`."""
+    above = [level.name for level in reversed(d.levels[:-1])]
+    require_columns(table, [d.group, d.size, *above])
+    groups, levels = nest_levels(table, d.group, above)
+    check_one_row_each(groups, d.group)
+    names = pd.Series([repr(label) for label in groups.labels])
+    n = read_sizes(table, d.size, names).astype(int)
+    positions = {
+        level.name: np.array([d.positions[level.name].get(x, -1) for x in level.labels])
+        for level in levels
+    }
+    for upper, level in pairwise(levels):
+        known = np.flatnonzero(positions[level.name] >= 0)
+        there = positions[upper.name][level.parent[known]]
+        before = d.parent_of(level.name)[positions[level.name][known]]
+        moved = known[there != before]
+        if len(moved):
+            labels = d.level(upper.name).labels[before[there != before]]
+            shown = "; ".join(
+                f"{level.labels[i]!r} is under {upper.labels[level.parent[i]]!r} and was under "
+                f"{label!r}"
+                for i, label in zip(moved[:5], labels, strict=False)
+            )
+            raise ValueError(
+                f"a known {level.name} must stand under the {upper.name} it was fitted under: "
+                f"{shown}. Give it that {upper.name}, or another label if it is to count as a new "
+                f"{level.name}"
+            )
+    return Rows(levels, n, positions)
+
+
+def predict_rows(fitted: Fitted, rows: Rows, rng: np.random.Generator) -> xr.DataTree:
+    """Predict the next cohort of groups; see :func:`predict`."""
+    d, group = fitted.d, fitted.d.group
+    means, spreads = _parameters(fitted, rows, rng)
+    mean, sd = np.empty(means.shape), np.empty(means.shape)
+    for block, value in cohorts(d.law, means, spreads, rows.n, rng):
+        mean[block], sd[block] = summarise(value, rows.n)
+    variables = {d.mean_name: means, "mean": mean, "sd": sd}
+    if d.law.spread_varies:
+        variables[d.spread_name] = spreads
+    posterior, labels = fitted.fit["posterior"], rows.levels[-1].labels
     coords = {
         "chain": posterior["chain"].to_numpy(),
         "draw": posterior["draw"].to_numpy(),
-        hierarchy.group: rows.labels,
+        group: labels,
     }
     shape = tuple(len(values) for values in coords.values())
-    size = "n_students" if hierarchy.proportions else "n_people"
     return xr.DataTree.from_dict(
         {
             "predictions": xr.Dataset(
                 {name: (tuple(coords), v.reshape(shape)) for name, v in variables.items()}, coords
             ),
             "predictions_constant_data": xr.Dataset(
-                {size: (hierarchy.group, rows.n), "known": (hierarchy.group, rows.position >= 0)},
-                {hierarchy.group: rows.labels},
+                {d.size: (group, rows.n), "known": (group, rows.positions[group] >= 0)},
+                {group: labels},
             ),
         }
     )
 
 
-class _Rows(NamedTuple):
-    """A new table: one entry a group; positions in the fit are −1 where it has no such label."""
-
-    labels: np.ndarray
-    n: np.ndarray
-    position: np.ndarray
-    parent: np.ndarray | None  # of each group, among the new table's parents
-    parent_position: np.ndarray | None  # of each of the new table's parents, in the fit
-
-
-def _read(table: pd.DataFrame, hierarchy: Hierarchy) -> _Rows:
-    size = "n_students" if hierarchy.proportions else "n_people"
-    by, parent_column = hierarchy.group, hierarchy.parent
-    require_columns(table, [by, size] if parent_column is None else [by, size, parent_column])
-    groups = group(table, by)
-    check_one_row_each(groups, by)
-    names = pd.Series([repr(label) for label in groups.labels])
-    n = read_sizes(table, size, names).astype(int)
-    position = _positions(hierarchy, by, groups.labels)
-    if parent_column is None:
-        return _Rows(groups.labels, n, position, None, None)
-    _, parents, parent = nest(table, by, parent_column)
-    parent_position = _positions(hierarchy, parent_column, parents.labels)
-    known = np.flatnonzero(position >= 0)
-    moved = known[parent_position[parent[known]] != hierarchy.parent_of_group[position[known]]]
-    if len(moved):
-        before = hierarchy.labels[parent_column][hierarchy.parent_of_group[position[moved]]]
-        shown = "; ".join(
-            f"{groups.labels[i]!r} is under {parents.labels[parent[i]]!r} and was under {label!r}"
-            for i, label in zip(moved[:5], before, strict=False)
-        )
-        raise ValueError(
-            f"a known {by} must stand under the {parent_column} it was fitted under: {shown}. "
-            f"Give it that {parent_column}, or another label if it is to count as a new {by}"
-        )
-    return _Rows(groups.labels, n, position, parent, parent_position)
-
-
-def _positions(hierarchy: Hierarchy, dim: str, labels: np.ndarray) -> np.ndarray:
-    return np.array([hierarchy.positions[dim].get(label, -1) for label in labels])
-
-
-def _parameters(h: Hierarchy, rows: _Rows, rng) -> tuple[np.ndarray, np.ndarray]:
-    """Return each group's mean, and its nu (proportions) or sigma: shape (n_draws, n_groups)."""
-    shape = (h.n_draws, len(rows.labels))
-    known, new = np.flatnonzero(rows.position >= 0), np.flatnonzero(rows.position < 0)
-    old = rows.position[known]
-    around = h.grand_mean[:, None]
-    if h.parent is not None:
-        tau_parent = h.draws(f"tau_{h.parent}")[:, None]
-        z = rng.standard_normal((h.n_draws, len(rows.parent_position)))
-        effect = around + tau_parent * z
-        seen = rows.parent_position >= 0
-        effect[:, seen] = h.parent_effect[:, rows.parent_position[seen]]
-        around = effect[:, rows.parent[new]]
-    tau = h.draws(f"tau_{h.group}")[:, None]
-    effect = around + tau * rng.standard_normal((h.n_draws, len(new)))
-    means, spreads = np.empty(shape), np.empty(shape)
-    means[:, known] = h.draws(f"mu_{h.group}")[:, old]
-    if not h.proportions:
-        means[:, new] = effect
-        spreads[:] = h.draws("sigma")[:, None]
-        return means, spreads
-    _, log_nu, tau_nu = h.spread
-    means[:, new] = expit(effect)
-    spreads[:, known] = h.draws(f"nu_{h.group}")[:, old]
-    z = rng.standard_normal((h.n_draws, len(new)))
-    spreads[:, new] = np.exp(log_nu[:, None] + tau_nu[:, None] * z)
+def _parameters(f: Fitted, rows: Rows, rng) -> tuple[np.ndarray, np.ndarray]:
+    """Return each group's mean and spread: shape (n_draws, n_groups)."""
+    d, position = f.d, rows.positions[f.d.group]
+    known = position >= 0
+    effect = f.grand_mean[:, None]
+    for level in rows.levels:
+        here = rows.positions[level.name]
+        around = effect if level.parent is None else effect[:, level.parent]
+        drawn = rng.standard_normal((f.n_draws, len(here)))
+        effect = around + f.tau(level.name)[:, None] * drawn
+        if level.name != d.group:
+            effect[:, here >= 0] = f.effect(level.name)[:, here[here >= 0]]
+    means = d.law.mean_of(effect)
+    means[:, known] = f.mu(d.group)[:, position[known]]
+    log_spread, tau_spread = (x[:, None] for x in f.population_spread)
+    spreads = np.exp(log_spread + tau_spread * rng.standard_normal(means.shape))
+    if d.law.spread_varies:
+        spreads[:, known] = f.spread[:, position[known]]
     return means, spreads
-
-
-def _cohort(means, spreads, n, proportions, rng) -> tuple[np.ndarray, np.ndarray]:
-    """Simulate each group's individuals, draw by draw, and return their means and sds."""
-    mean, sd = np.empty(means.shape), np.full(means.shape, np.nan)
-    for j, size in enumerate(n):
-        step = max(1, _BLOCK // size)
-        for start in range(0, len(means), step):
-            block = slice(start, start + step)
-            mu, spread = means[block, j, None], spreads[block, j, None]
-            if proportions:
-                # A Beta needs both of its parameters above 0, which rounding can take from them.
-                mu, spread = np.clip(mu, 1e-9, 1 - 1e-9), np.clip(spread, 1e-4, 1e7)
-                individuals = rng.beta(mu * spread, (1 - mu) * spread, (len(mu), size))
-            else:
-                individuals = rng.normal(mu, spread, (len(mu), size))
-            mean[block, j] = individuals.mean(axis=1)
-            if size > 1:
-                sd[block, j] = individuals.std(axis=1, ddof=1)
-    return mean, sd

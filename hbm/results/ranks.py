@@ -12,7 +12,8 @@ import xarray as xr
 from scipy.special import expit
 from scipy.stats import rankdata
 
-from hbm.results.shrinkage import estimates, flat_draws, group_table
+from hbm.hierarchy.fitted import flat as flat_draws
+from hbm.results.estimates import estimates, group_table
 
 __all__ = ["pairwise", "ranks"]
 

@@ -1,37 +1,33 @@
-"""Compiled once, fitted to many tables: models of exams whose tables differ in their numbers.
+"""Compiled once, fitted to many tables: models whose tables differ in their numbers.
 
 Compiling a model takes as long as sampling from it. What is compiled hangs on the numbers of
-schools and of authorities only, if the table's numbers are left open and shorter tables are filled
-up with schools of no students: such a school says nothing (its density is 1), its effect is a draw
-from the population, and the posterior of all else stays as it was.
+groups, and of what they stand in, only: the table's numbers are the model's data, and shorter
+tables are filled up with groups of no individuals. Such a group says nothing (its density is 1),
+its effect is a draw from the population, and the posterior of all else stays as it was.
 """
 
 import time
 from collections.abc import Hashable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pymc as pm
-import pytensor
 import xarray as xr
 from pymc.backends.arviz import patch_nutpie_idata
-from pytensor.graph.basic import Constant
 
-from hbm.hierarchy.parameterisation import Informed, raw_starts
+from hbm.hierarchy.carried import carry
+from hbm.hierarchy.description import Description
+from hbm.hierarchy.model import description_of
+from hbm.hierarchy.parameterisation import raw_starts
 from hbm.hierarchy.recipes import make_again, recipe_of
 from hbm.sampling.posterior import finished
 
 __all__ = ["Compiled", "Shape", "common_shapes", "shape_of"]
 
-# Of the largest table's schools: a table with fewer is not worth filling up. At half its size
+# Of the largest table's groups: a table with fewer is not worth filling up. At half its size
 # filling up was measured to cost a fit a fifth, and compiling again as much as two fits.
 _LEAST_FILLED = 0.4
-_VARIABLES = {
-    *("eta", "tau_authority", "tau_school", "nu", "tau_nu"),
-    *("eta_authority", "eta_school", "log_nu_school"),
-    *("mu", "mu_authority", "mu_school", "nu_school"),
-}
 
 
 class Shape(NamedTuple):
@@ -42,21 +38,20 @@ class Shape(NamedTuple):
     function : str
         Name of the model's function.
     arguments : str
-        Its arguments beside the table, as text.
-    schools, authorities : int
-        How many there are, or how many there is room for; no authorities for a model without them.
+        Its arguments beside the table, and what else a graph hangs on, as text.
+    sizes : tuple of int
+        How many members each level has, or how many there is room for, from the groups up.
     """
 
     function: str
     arguments: str
-    schools: int
-    authorities: int
+    sizes: tuple[int, ...]
 
 
 def shape_of(model: pm.Model) -> Shape | None:
-    """Return the shape of a model of exams; None for any other model.
+    """Return the shape of a model of heights, scores or exams; None for any other model.
 
-    None, too, for the centred form, in which a school of no students would be a funnel.
+    None, too, for the centred form, in which a group of no individuals would be a funnel.
 
     Parameters
     ----------
@@ -71,27 +66,27 @@ def shape_of(model: pm.Model) -> Shape | None:
     --------
     >>> import hbm
     >>> table = hbm.simulate.exams([2, 1], [5, 8, 40], random_seed=1)[0]
-    >>> shape_of(hbm.exams.nested(table))[2:]
+    >>> shape_of(hbm.exams.nested(table)).sizes
     (3, 2)
     """
-    try:
-        recipe = recipe_of(model)
-    except ValueError:
+    d = description_of(model)
+    if d is None or not d.effects:
         return None
-    if not recipe.function.startswith("hbm.exams."):
-        return None
-    # Something may have been added to the model since it was made.
-    names = {variable.name for variable in model.free_RVs + model.deterministics}
-    if names - _VARIABLES or len(model.observed_RVs) > 1 or model.potentials:
-        return None
+    recipe = recipe_of(model)
     if recipe.arguments["parameterisation"] == "centred":
         return None
-    return Shape(
-        recipe.function,
-        repr(recipe.arguments),
-        len(model.coords["school"]),
-        len(model.coords.get("authority", ())),
-    )
+    if _names(model) != _names(make_again(recipe)) or model.potentials:
+        return None  # something was added to the model since it was made
+    structure = recipe.arguments | {
+        "individuals": d.value is not None,
+        "unknown sds": bool(d.sd_unknown.any()),
+    }
+    sizes = tuple(len(level.labels) for level in reversed(d.levels))
+    return Shape(recipe.function, repr(structure), sizes)
+
+
+def _names(model: pm.Model) -> set[str]:
+    return set(model.named_vars)
 
 
 def common_shapes(shapes: Mapping[Hashable, Shape | None]) -> dict[Hashable, Shape | None]:
@@ -111,32 +106,33 @@ def common_shapes(shapes: Mapping[Hashable, Shape | None]) -> dict[Hashable, Sha
     Examples
     --------
     >>> sizes = {"a": (300, 80), "b": (7, 3), "c": (280, 90)}
-    >>> shared = common_shapes({key: Shape("f", "", *size) for key, size in sizes.items()})
-    >>> [(key, shape and shape[2:]) for key, shape in shared.items()]
+    >>> shared = common_shapes({key: Shape("f", "", size) for key, size in sizes.items()})
+    >>> [(key, shape and shape.sizes) for key, shape in shared.items()]
     [('a', (300, 90)), ('c', (300, 90)), ('b', None)]
     """
     runs: list[list[tuple[Hashable, Shape]]] = []
     known = [(key, shape) for key, shape in shapes.items() if shape is not None]
-    for key, shape in sorted(known, key=lambda item: (*item[1][:2], -item[1].schools)):
+    for key, shape in sorted(known, key=lambda item: (*item[1][:2], -item[1].sizes[0])):
         largest = runs[-1][0][1] if runs else None
         if (
             largest is not None
             and shape[:2] == largest[:2]
-            and shape.schools >= _LEAST_FILLED * largest.schools
+            and shape.sizes[0] >= _LEAST_FILLED * largest.sizes[0]
         ):
             runs[-1].append((key, shape))
         else:
             runs.append([(key, shape)])
     common: dict[Hashable, Shape | None] = {}
-    for run in sorted(runs, key=lambda run: -run[0][1].schools):
+    for run in sorted(runs, key=lambda run: -run[0][1].sizes[0]):
         _, largest = run[0]
-        shared = largest._replace(authorities=max(shape.authorities for _, shape in run))
+        room = np.max([shape.sizes for _, shape in run], axis=0)
+        shared = largest._replace(sizes=tuple(int(size) for size in room))
         common |= dict.fromkeys([key for key, _ in run], shared if len(run) > 1 else None)
     return common | {key: None for key, shape in shapes.items() if shape is None}
 
 
 class Compiled:
-    """A model of exams, compiled for tables of up to so many schools and authorities.
+    """A model, compiled for tables of up to so many groups and members of levels above.
 
     Parameters
     ----------
@@ -158,19 +154,23 @@ class Compiled:
         import nutpie
 
         recipe = recipe_of(model)
-        model = make_again(recipe._replace(table=_table_of(shape, recipe.table)))
-        self._variables = _open(model)
+        table = _table_of(shape, recipe.table, description_of(model))
+        self._model = make_again(recipe._replace(table=table))
         self._compiled = nutpie.compile_pymc_model(
-            model,
+            self._model,
             # Variables too, for the starts to follow the table's numbers.
-            initial_points={name: model[f"{name}_raw"][0] for name in raw_starts(model)},
+            initial_points={
+                name: self._model[f"{name}_raw"][0] for name in raw_starts(self._model)
+            },
         )
 
-    def use(self, model: pm.Model) -> None:
-        """Put a model's numbers in place, filled up to the shape."""
-        numbers = _numbers(model)
-        for name, variable in self._variables.items():
-            variable.set_value(_fill(numbers[name], variable.get_value().shape))
+    def use(self, model: pm.Model) -> dict[str, np.ndarray]:
+        """Put a model's numbers in place, filled up to the shape, and return them by name."""
+        numbers = {}
+        for data in self._model.data_vars:
+            numbers[data.name] = _fill(data.name, model[data.name].get_value(), data.get_value())
+            data.set_value(numbers[data.name])
+        return numbers
 
     def sample(
         self,
@@ -198,13 +198,10 @@ class Compiled:
         """
         import nutpie
 
-        self.use(model)
+        numbers = self.use(model)
+        asked_for = {variable.name for variable in self._compiled.shared_var_keys}
         compiled = self._compiled.with_data(
-            **{
-                variable.name: variable.get_value()
-                for variable in self._compiled.shared_var_keys
-                if variable.name in self._variables
-            }
+            **{name: value for name, value in numbers.items() if name in asked_for}
         )
         start = time.time()
         fit = nutpie.sample(
@@ -222,75 +219,41 @@ class Compiled:
         fit = finished(fit, draws, chains)
         fit["posterior"] = _cut(fit["posterior"].to_dataset(), model)
         patch_nutpie_idata(fit, model, sampling_time=seconds)
-        return fit
+        return carry(model, fit)
 
 
-def _table_of(shape: Shape, like: pd.DataFrame) -> pd.DataFrame:
+def _table_of(shape: Shape, like: pd.DataFrame, d: Description) -> pd.DataFrame:
     """Make a table of a shape, with the columns of another. Its numbers will be replaced."""
-    table = like.iloc[np.zeros(shape.schools, dtype=int)].reset_index(drop=True)
-    table["school"] = [str(i) for i in range(shape.schools)]
-    if shape.authorities:
-        table["authority"] = [str(min(i, shape.authorities - 1)) for i in range(shape.schools)]
+    n_groups = shape.sizes[0]
+    table = like.iloc[np.zeros(n_groups, dtype=int)].reset_index(drop=True)
+    at = np.arange(n_groups)
+    for level, size in zip(reversed(d.levels), shape.sizes, strict=True):
+        at = np.minimum(at, size - 1)
+        table[level.name] = at.astype(str).astype(object)
+    if d.sd_unknown.any():
+        table["sd"] = np.nan
     return table
 
 
-def _numbers(model: pm.Model) -> dict[str, np.ndarray]:
-    """Return all that a model took from its table, by name."""
-    numbers = {data.name: data.get_value() for data in model.data_vars}
-    for rv, transform in _informed(model):
-        numbers[f"{rv.name} estimate"] = transform.estimate
-        numbers[f"{rv.name} precision"] = transform.precision
-    (observed,) = model.observed_RVs
-    numbers["observed"] = model.rvs_to_values[observed].data
-    numbers["students"] = observed.owner.inputs[_size_of(observed)].data
-    return numbers
+def _fill(name: str, values: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Fill an array up to the groups of another: no individuals, and the first parent.
 
-
-def _open(model: pm.Model) -> dict[str, Any]:
-    """Put variables in place of all that a model took from its table; return them by name."""
-    variables = {
-        name: pytensor.shared(np.asarray(value), name=name)
-        for name, value in _numbers(model).items()
-        if name not in model.named_vars
-    }
-    for rv, transform in _informed(model):
-        transform.estimate = variables[f"{rv.name} estimate"]
-        transform.precision = variables[f"{rv.name} precision"]
-        # A transform may use only what its variable hangs on already.
-        *before, mean, sd = rv.owner.inputs
-        nothing = 0 * (transform.estimate + transform.precision)
-        rv.owner.inputs[:] = [*before, mean + nothing, sd]
-    (observed,) = model.observed_RVs
-    model.rvs_to_values[observed] = variables["observed"]
-    model.values_to_rvs[variables["observed"]] = observed
-    observed.owner.inputs[_size_of(observed)] = variables["students"]
-    return variables | {data.name: data for data in model.data_vars}
-
-
-def _informed(model: pm.Model) -> list[tuple[Any, Informed]]:
-    transforms = [(rv, model.rvs_to_transforms[rv]) for rv in model.free_RVs]
-    return [(rv, transform) for rv, transform in transforms if isinstance(transform, Informed)]
-
-
-def _size_of(observed: Any) -> int:
-    """Return which input of the observed variable has the numbers of students."""
-    (position,) = (
-        i
-        for i, variable in enumerate(observed.owner.inputs)
-        if isinstance(variable, Constant) and getattr(variable.type, "ndim", 0) == 1
-    )
-    return position
-
-
-def _fill(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Fill an array up with zeros: no students, no precision, the first authority."""
-    filled = np.zeros(shape, dtype=np.asarray(values).dtype)
-    filled[tuple(slice(size) for size in np.shape(values))] = values
+    What a table has of individuals is not in a density, and stays as long as it is.
+    """
+    if name.endswith("_raw"):
+        # No information: any estimate, with an infinite standard error.
+        filled = np.stack([np.zeros(like.shape[1]), np.full(like.shape[1], np.inf)])
+        filled[:, : values.shape[1]] = values
+        return filled
+    if np.ndim(values) == 0 or len(values) >= len(like):
+        return values
+    filled = np.zeros((len(like), *values.shape[1:]), dtype=values.dtype)
+    filled[: len(values)] = values
     return filled
 
 
 def _cut(posterior: xr.Dataset, model: pm.Model) -> xr.DataTree:
-    """Return the draws of the model's own schools and authorities, by their labels."""
+    """Return the draws of the model's own groups, by their labels."""
     own = {dim: labels for dim, labels in model.coords.items() if dim in posterior.dims}
     cut = posterior.isel({dim: slice(len(labels)) for dim, labels in own.items()})
     return xr.DataTree(cut.assign_coords({dim: list(labels) for dim, labels in own.items()}))

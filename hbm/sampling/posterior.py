@@ -16,7 +16,9 @@ import pymc as pm
 import xarray as xr
 from pymc.distributions.continuous import FlatRV, HalfFlatRV
 
-from hbm.hierarchy.parameterisation import Informed, raw_starts
+from hbm.hierarchy.carried import carry
+from hbm.hierarchy.fitted import check_fit, check_model
+from hbm.hierarchy.parameterisation import informs, raw_starts
 from hbm.sampling.diagnostics import ConvergenceWarning, diagnose
 
 __all__ = ["sample", "sample_posterior_predictive", "sample_prior_predictive"]
@@ -131,7 +133,7 @@ def sample(
             initvals=raw_starts(model),
             **settings,
         )
-    fit = finished(fit, draws, chains)
+    fit = carry(model, finished(fit, draws, chains))
     warn_if_poor(fit)
     return fit
 
@@ -157,10 +159,9 @@ def adaptation(
     large = sum(np.size(value) for value in model.initial_point().values()) >= 100
     if target_accept is None:
         target_accept = 0.85 if large else 0.9
+    effects = [rv for rv in model.free_RVs if rv.ndim]
     if tune is None and large and nuts_sampler == "nutpie":
-        effects = [model.rvs_to_transforms[rv] for rv in model.free_RVs if rv.ndim]
-        if all(isinstance(effect, Informed) and effect.precision.any() for effect in effects):
-            tune = 200
+        tune = 200 if all(informs(model, effect) for effect in effects) else None
     return tune, target_accept
 
 
@@ -268,7 +269,7 @@ def sample_prior_predictive(
             "Use a model with a proper prior"
         )
     with model, without_notes():
-        return pm.sample_prior_predictive(draws, random_seed=random_seed)
+        return carry(model, pm.sample_prior_predictive(draws, random_seed=random_seed))
 
 
 def sample_posterior_predictive(
@@ -320,12 +321,6 @@ def sample_posterior_predictive(
     return fit.assign(posterior_predictive=predictive["posterior_predictive"])
 
 
-def check_model(model: pm.Model) -> None:
-    """Raise unless `model` is a PyMC model."""
-    if not isinstance(model, pm.Model):
-        raise TypeError(f"model must be a pymc.Model, got {type(model).__name__}")
-
-
 def check_lengths(draws: int, tune: int | None, chains: int) -> None:
     """Raise unless chains of these numbers of draws can be made and checked."""
     _check_whole_number("draws", draws, _LEAST_DRAWS)
@@ -354,25 +349,3 @@ def without_notes() -> Iterator[None]:
             yield
     finally:
         log.setLevel(level)
-
-
-def check_fit(model: pm.Model, fit: xr.DataTree) -> None:
-    """Raise unless `fit` holds draws of every free variable of `model`, for the same groups."""
-    check_model(model)
-    if not isinstance(fit, xr.DataTree) or "posterior" not in fit.children:
-        raise ValueError("the fit has no group 'posterior'; pass the result of hbm.sample")
-    posterior = fit["posterior"].to_dataset()
-    missing = [rv.name for rv in model.free_RVs if rv.name not in posterior]
-    if missing:
-        raise ValueError(
-            f"the fit is not of this model: it has no draws of {', '.join(missing)}; "
-            f"it has: {', '.join(map(str, posterior.data_vars))}"
-        )
-    for rv in model.free_RVs:
-        for dim in model.named_vars_to_dims.get(rv.name, ()):
-            expected = np.asarray(model.coords[dim], dtype=object).astype(str)
-            if not np.array_equal(expected, posterior[dim].to_numpy().astype(str)):
-                raise ValueError(
-                    f"the fit is not of this model: the labels of {dim!r} differ. "
-                    "Build the model from the table it was fitted to"
-                )

@@ -21,9 +21,10 @@ import pymc as pm
 import xarray as xr
 from pymc.logprob import conditional_logp
 
-from hbm.hierarchy.recipes import Recipe, columns_of, make_again, module_and_name, recipe_of
-from hbm.sampling.posterior import check_fit
-from hbm.tables.export import write_whole
+from hbm.hierarchy.carried import carry
+from hbm.hierarchy.fitted import check_fit
+from hbm.hierarchy.recipes import Recipe, columns_of, make_again, priors_of, recipe_of
+from hbm.tables.files import write_whole
 
 __all__ = ["load", "save"]
 
@@ -154,7 +155,9 @@ def load(
     if _sha256(data) != attrs["hbm_data_sha256"]:
         raise ValueError(f"the table in {path.name} was changed since it was saved")
     if table is not None:
-        _check_table(columns_of(table, list(data)), data)
+        numbers = [c for c in data if np.issubdtype(data[c].dtype, np.number)]
+        labels = [c for c in data if c not in numbers]
+        _check_table(columns_of(table, labels, numbers)[list(data)], data)
     fit = tree.drop_nodes("table")
     fit.attrs = {name: value for name, value in attrs.items() if not name.startswith("hbm_")}
     saved_with = json.loads(attrs["hbm_versions"])
@@ -168,15 +171,15 @@ def load(
             f"{saved_with['hbm']} and PyMC {saved_with['pymc']}; install these, or fit again. "
             "xarray.open_datatree reads the draws"
         )
-    return model, fit
+    return model, carry(model, fit)
 
 
 def _recipe(attrs: dict[str, Any], table: pd.DataFrame) -> Recipe:
-    module, _ = module_and_name(attrs["hbm_model"])
+    made_with = priors_of(attrs["hbm_model"])
     arguments = json.loads(attrs["hbm_arguments"])
     priors = json.loads(attrs["hbm_priors"])
     if priors:
-        arguments["priors"] = module.Priors(**priors)
+        arguments["priors"] = made_with(**priors)
     return Recipe(attrs["hbm_model"], table, arguments)
 
 
@@ -189,6 +192,8 @@ def _check_same(model: pm.Model, fit: xr.DataTree) -> None:
     ):
         there = fit[group].to_dataset() if group in fit.children else {}
         for name, value in values.items():
+            if name not in there and group == "constant_data":
+                continue  # what is observed, and what a model of an earlier version did not keep
             if name not in there or not np.array_equal(
                 value, there[name].to_numpy(), equal_nan=True
             ):

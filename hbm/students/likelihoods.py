@@ -9,19 +9,16 @@ pinned to its moments and to what it does near a mean of 0 or 1. No constant is 
 :func:`beta_summary_logp` has the coverage measured with simulated students.
 
 Each ``..._logp`` takes numbers, NumPy arrays or PyTensor tensors that broadcast together, and
-returns the like: one formula serves the sampler and the quadratures outside it. The functions
-without ``_logp`` are observed variables for a PyMC model. Their predictive draws simulate students
-one by one and summarise them, so they are exact whatever the density.
+returns the like: one formula serves the sampler and the quadratures outside it. A standard
+deviation that is missing (NaN) leaves the density of the mean.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pymc as pm
 import pytensor.tensor as pt
 from numpy.typing import ArrayLike
 from pytensor.graph.basic import Variable
@@ -30,20 +27,19 @@ from scipy.special import gammaln
 from hbm.students.summary_density import MU, NU, summary_logp
 
 __all__ = [
-    "beta_mean",
     "beta_mean_logp",
     "beta_students_logp",
-    "beta_summary",
     "beta_summary_logp",
     "normal_students_logp",
-    "normal_summary",
     "normal_summary_logp",
     "published",
+    "sum_by_group",
 ]
 
 _NUMPY = SimpleNamespace(
     clip=np.clip,
     gammaln=gammaln,
+    isnan=np.isnan,
     log=np.log,
     log1p=np.log1p,
     where=np.where,
@@ -111,7 +107,7 @@ def beta_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, nu: Any) -> Any:
     mean, sd : array_like or TensorVariable
         Published mean and standard deviation (divisor n − 1), proportions. Rounded numbers go
         through :func:`published` first: a standard deviation of 0, or one beyond what the mean
-        allows, has density 0.
+        allows, has density 0. Where the sd is missing (NaN) the density is that of the mean.
     n : array_like or TensorVariable
         Number of students. Where it is 1 there is no spread: `sd` is ignored (NaN too) and the
         density is that of the mean. Where it is 0 there is no mean either: the log density is 0.
@@ -241,10 +237,11 @@ def normal_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, sigma: Any) -> Any:
     Parameters
     ----------
     mean, sd : array_like or TensorVariable
-        Mean and standard deviation (divisor n − 1), in the data's units.
+        Mean and standard deviation (divisor n − 1), in the data's units. Where the sd is missing
+        (NaN) the density is that of the mean.
     n : array_like or TensorVariable
-        Number of students. Where it is 1, `sd` is ignored (NaN too) and the density is that of
-        the mean.
+        Number of students. Where it is 1, `sd` is ignored; where it is 0 there is no mean either,
+        and the log density is 0.
     mu, sigma : array_like or TensorVariable
         The students' N(μ, σ).
 
@@ -260,10 +257,11 @@ def normal_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, sigma: Any) -> Any:
     """
     mean, sd, n, mu, sigma = _operands(mean, sd, n, mu, sigma)
     xp = _ops(mean, sd, n, mu, sigma)
-    spread, reached = n > 1, sd > 0
+    spread, reached = (n > 1) & ~xp.isnan(sd), sd > 0
     s = xp.where(spread & reached, sd, 1.0)
     half = xp.where(spread, n - 1, 1.0) / 2
-    log_mean = xp.log(n / (2 * np.pi)) / 2 - xp.log(sigma) - n * ((mean - mu) / sigma) ** 2 / 2
+    log_mean = xp.log(xp.where(n > 0, n, 2 * np.pi) / (2 * np.pi)) / 2
+    log_mean = log_mean - xp.where(n > 0, xp.log(sigma), 0.0) - n * ((mean - mu) / sigma) ** 2 / 2
     log_sd = np.log(2) + half * xp.log(half) - xp.gammaln(half) - xp.log(s)
     log_sd = log_sd + 2 * half * xp.log(s / sigma) - half * (s / sigma) ** 2
     return log_mean + xp.where(spread, xp.where(reached, log_sd, -np.inf), 0.0)
@@ -306,199 +304,27 @@ def published(
     return means, np.where(sizes > 1, sds, 0.0)
 
 
-def beta_summary(
-    name: str,
-    mu: Any,
-    nu: Any,
-    n: ArrayLike,
-    observed: tuple[ArrayLike, ArrayLike] | None = None,
-    dims: str | Sequence[str] | None = None,
-) -> Variable:
-    """Add the mean and the standard deviation of n Beta students to the current model.
+def sum_by_group(values: Any, index: Any, n_groups: Any = None) -> Any:
+    """Sum values by group: an array by NumPy, a tensor by PyTensor.
 
     Parameters
     ----------
-    name : str
-        Name of the variable.
-    mu, nu : TensorVariable
-        The students' Beta(μν, (1−μ)ν), one per group.
-    n : array_like of int
-        Number of students of each group: one dimension, constant. Where it is 1 the mean alone
-        counts.
-    observed : tuple of array_like, optional
-        (mean, sd), proportions; see :func:`published` for rounded ones. An sd may be NaN where
-        n = 1.
-    dims : str or sequence of str, optional
-        Dims of the groups. A last dim ``statistic``, with the coords ``mean`` and ``sd``, is added.
+    values : ndarray or TensorVariable, shape (n_values,)
+        What to sum.
+    index : ndarray or TensorVariable of int, shape (n_values,)
+        Position of each value's group.
+    n_groups : int or TensorVariable, optional
+        Number of groups; needed for tensors.
 
     Returns
     -------
-    TensorVariable
-        Shape (..., 2): mean and sd. Its log-likelihood is one value per group; its predictive draws
-        summarise students simulated one by one. Where n = 1 the sd is 0, in data and draws.
-
-    Raises
-    ------
-    ValueError
-        If an observed pair is one that no Beta students can have.
+    ndarray or TensorVariable, shape (n_groups,)
 
     Examples
     --------
-    >>> with pm.Model(coords={"school": ["0009", "0012"]}) as model:
-    ...     mu = pm.Beta("mu_school", 3, 1, dims="school")
-    ...     exam = beta_summary(
-    ...         "exam", mu, 5.0, n=[24, 3], observed=([0.66, 0.81], [0.19, 0.08]), dims="school"
-    ...     )
-    >>> model.named_vars_to_dims["exam"]
-    ('school', 'statistic')
+    >>> sum_by_group(np.array([1.0, 2.0, 4.0]), np.array([0, 1, 1]))
+    array([1., 6.])
     """
-    return _summary(name, (mu, nu), n, observed, dims, beta_summary_logp, _beta_students)
-
-
-def normal_summary(
-    name: str,
-    mu: Any,
-    sigma: Any,
-    n: ArrayLike,
-    observed: tuple[ArrayLike, ArrayLike] | None = None,
-    dims: str | Sequence[str] | None = None,
-) -> Variable:
-    """Add the mean and the standard deviation of n Normal students to the current model.
-
-    Parameters and result are those of :func:`beta_summary`, with N(μ, σ) students.
-
-    Examples
-    --------
-    >>> with pm.Model(coords={"country": ["A", "B"]}) as model:
-    ...     mu = pm.Normal("mu_country", 176, 10, dims="country")
-    ...     height = normal_summary(
-    ...         "height", mu, 7.0, n=[20, 1], observed=([178, 171], [6.5, np.nan]), dims="country"
-    ...     )
-    >>> model.named_vars_to_dims["height"]
-    ('country', 'statistic')
-    """
-    return _summary(name, (mu, sigma), n, observed, dims, normal_summary_logp, _normal_students)
-
-
-def beta_mean(
-    name: str,
-    mu: Any,
-    nu: Any,
-    n: ArrayLike,
-    observed: ArrayLike | None = None,
-    dims: str | Sequence[str] | None = None,
-) -> Variable:
-    """Add the mean alone of n Beta students to the current model.
-
-    Parameters are those of :func:`beta_summary`, with the means as `observed`. A mean says next to
-    nothing about ν: the posterior of ν will be its prior.
-
-    Returns
-    -------
-    TensorVariable
-        One mean per group.
-
-    Examples
-    --------
-    >>> with pm.Model():
-    ...     exam = beta_mean("exam", 0.7, 5.0, n=[24, 3], observed=[0.66, 0.81])
-    >>> pm.logp(exam, np.array([0.66, 0.81])).eval().round(3)
-    array([1.754, 0.978])
-    """
-    n = np.asarray(n, dtype=float)
-    if observed is not None:
-        observed = np.asarray(observed, dtype=float)
-        _check_support(name, beta_mean_logp(observed, n, 0.5, 2.0), observed)
-
-    def logp(value: Any, mu: Any, nu: Any, n: Any) -> Any:
-        return beta_mean_logp(value, n, mu, nu)
-
-    def dist(mu: Any, nu: Any, _: Any, size: Any) -> Any:
-        return _summarised(_beta_students, mu, nu, n)[0]
-
-    return pm.CustomDist(
-        name,
-        mu,
-        nu,
-        n,
-        logp=logp,
-        dist=dist,
-        signature="(),(),()->()",
-        observed=observed,
-        dims=dims,
-    )
-
-
-def _summary(
-    name: str,
-    parameters: tuple[Any, Any],
-    n: ArrayLike,
-    observed: tuple[ArrayLike, ArrayLike] | None,
-    dims: str | Sequence[str] | None,
-    density: Callable[..., Any],
-    draw: Callable[..., Any],
-) -> Variable:
-    """Make an observed variable (..., statistic) of a density of (mean, sd) and a student's law."""
-    n = np.asarray(n, dtype=float)
-    if observed is not None:
-        mean, sd = (np.asarray(x, dtype=float) for x in observed)
-        # PyMC would take the NaN of a class of one for a missing value, and impute it.
-        sd = np.where(n > 1, sd, 0.0)
-        _check_support(name, density(mean, sd, n, 0.5, 1.0), mean, sd)
-        observed = np.stack([mean, sd], axis=-1)  # type: ignore[assignment]
-    if dims is not None:
-        dims = (dims, "statistic") if isinstance(dims, str) else (*dims, "statistic")
-        pm.modelcontext(None).add_coord("statistic", ["mean", "sd"])
-
-    def logp(value: Any, first: Any, second: Any, n: Any) -> Any:
-        return density(value[..., 0], value[..., 1], n, first, second)
-
-    def dist(first: Any, second: Any, _: Any, size: Any) -> Any:
-        return pt.stack(_summarised(draw, first, second, n), axis=-1)
-
-    return pm.CustomDist(
-        name,
-        *parameters,
-        n,
-        logp=logp,
-        dist=dist,
-        signature="(),(),()->(2)",
-        observed=observed,
-        dims=dims,
-    )
-
-
-def _check_support(name: str, log_density: np.ndarray, *values: np.ndarray) -> None:
-    """Refuse observed values that no parameters could have produced."""
-    bad = np.flatnonzero(~np.isfinite(log_density))
-    if bad.size:
-        shown = [tuple(float(np.ravel(v)[i]) for v in values) for i in bad[:5]]
-        raise ValueError(
-            f"{name}: {bad.size} observed values are impossible, the first at positions "
-            f"{bad[:5].tolist()}: {shown}. A mean of scores lies inside (0, 1), a standard "
-            "deviation above 0 and, for scores, below sqrt(n mean (1 - mean) / (n - 1)); "
-            "hbm.students.likelihoods.published mends rounded ones."
-        )
-
-
-def _beta_students(mu: Any, nu: Any) -> Any:
-    mu, nu = pt.clip(mu, *MU), pt.clip(nu, *NU)
-    return pm.Beta.dist(mu * nu, (1 - mu) * nu)
-
-
-def _normal_students(mu: Any, sigma: Any) -> Any:
-    return pm.Normal.dist(mu, sigma)
-
-
-def _summarised(
-    students: Callable[..., Any], first: Any, second: Any, n: np.ndarray
-) -> tuple[Any, Any]:
-    """Draw n students for every group, one by one, and return the groups' means and sds."""
-    # A tensor: indices that are an array PyTensor looks through one by one.
-    group = pt.as_tensor(np.repeat(np.arange(n.size, dtype="int32"), n.astype(int)))
-    first, second = (pt.broadcast_to(x, n.shape)[group] for x in (first, second))
-    y = students(first, second)
-    none = pt.zeros(n.size)
-    mean = none[group].inc(y) / n
-    squares = none[group].inc((y - mean[group]) ** 2)
-    return mean, pt.sqrt(squares / np.maximum(n - 1, 1))
+    if isinstance(values, Variable):
+        return pt.inc_subtensor(pt.zeros(n_groups)[index], values)
+    return np.bincount(index, values, minlength=n_groups or 0)

@@ -166,8 +166,9 @@ def _on_known_ground(mean, n, mu, nu):
 def _logp(mean, sd, n, mu, nu):
     """Return the log density, for n ≥ 1 students and a possible mean and sd."""
     mu, nu = clip(mu, *MU), clip(nu, *NU)
-    if n == 1:  # one student's density needs no moments
-        return _log_beta(mean, mu * nu, (1 - mu) * nu)
+    if n == 1 or math.isnan(sd):  # the mean alone, whose density needs no moments of the spread
+        size = n * (nu + 1) - 1
+        return _log_beta(mean, mu * size, (1 - mu) * size)
     mu, nu, beyond = _on_known_ground(mean, n, mu, nu)
     size = n * (nu + 1) - 1
     log_mean = _log_beta(mean, mu * size, (1 - mu) * size)
@@ -180,7 +181,8 @@ def _logp(mean, sd, n, mu, nu):
 @_compiled
 def _possible(mean, sd, n):
     """Say whether n students can have the mean and the standard deviation."""
-    return 0 < mean < 1 and (n == 1 or (sd > 0 and sd**2 * (n - 1) < n * _h(mean)))
+    known = n > 1 and not math.isnan(sd)
+    return 0 < mean < 1 and (not known or (sd > 0 and sd**2 * (n - 1) < n * _h(mean)))
 
 
 @vectorize(cache=True)

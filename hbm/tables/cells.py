@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from hbm.tables.words import hint, quoted
+from hbm.tables.messages import hint, quoted
 
 __all__ = [
     "FIRST_HEADER",

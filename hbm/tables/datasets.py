@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from hbm.tables.words import hint, quoted
+from hbm.tables.messages import hint, quoted
 from hbm.tables.workbook import read_diploma
 
 __all__ = ["load_dataset", "load_truth"]

@@ -5,7 +5,7 @@ import operator
 import pandas as pd
 
 from hbm.tables.labels import group, require_columns, require_numbers
-from hbm.tables.words import hint, quoted
+from hbm.tables.messages import hint, quoted
 
 __all__ = ["exam_table"]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from hbm.tables.words import some
+from hbm.tables.messages import some
 
 __all__ = ["check_sheet_names", "workbook"]
 

@@ -8,7 +8,7 @@ import pandas as pd
 from hbm.tables.excel import check_sheet_names, workbook
 from hbm.tables.files import write_whole
 from hbm.tables.labels import label_text, require_columns
-from hbm.tables.words import some
+from hbm.tables.messages import some
 
 __all__ = ["save_table"]
 

@@ -4,13 +4,13 @@ A model is given either individuals, one row each, or a published table with one
 number, mean and standard deviation. Both become the same few arrays by group.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from hbm.tables.labels import Groups, group, nest, require_columns, require_numbers
+from hbm.tables.labels import Groups, Level, nest_levels, require_columns, require_numbers
 
 __all__ = ["GroupedData", "read_individuals", "read_sizes", "read_summaries"]
 
@@ -25,34 +25,23 @@ class GroupedData:
 
     Attributes
     ----------
-    coords : dict of str to numpy.ndarray
-        Labels of the parents (if nested), the groups and the individuals (if given).
+    levels : tuple of Level
+        The groups and what they stand in, from the top down.
     n, mean, sd : numpy.ndarray, shape (n_groups,)
         Number of individuals of each group, their mean and their standard deviation with divisor
         n − 1, which is missing where n = 1.
-    parent : numpy.ndarray of int, shape (n_groups,), or None
-        Position of each group's parent.
     value : numpy.ndarray, shape (n_individuals,), or None
         The individuals' results.
     index : numpy.ndarray of int, shape (n_individuals,), or None
         Position of each individual's group.
     """
 
-    coords: dict[str, np.ndarray]
+    levels: tuple[Level, ...]
     n: np.ndarray
     mean: np.ndarray
     sd: np.ndarray
-    parent: np.ndarray | None = None
     value: np.ndarray | None = None
     index: np.ndarray | None = None
-
-
-def _coords(table, by, parent):
-    if parent is None:
-        groups = group(table, by)
-        return groups, {by: groups.labels}, None
-    groups, parents, parent_index = nest(table, by, parent)
-    return groups, {parent: parents.labels, by: groups.labels}, parent_index
 
 
 def read_individuals(
@@ -60,8 +49,7 @@ def read_individuals(
     value: str,
     *,
     by: str,
-    individual: str,
-    parent: str | None = None,
+    parents: Sequence[str] = (),
     allowed: str,
     ok: Callable[[np.ndarray], np.ndarray],
 ) -> GroupedData:
@@ -70,15 +58,13 @@ def read_individuals(
     Parameters
     ----------
     table : pandas.DataFrame
-        One row an individual: columns `value`, `by` and, if nested, `parent`.
+        One row an individual: columns `value`, `by` and `parents`.
     value : str
         Column of results.
     by : str
         Column of groups.
-    individual : str
-        What an individual is called: the name of its dim.
-    parent : str, optional
-        Column of the groups' parents.
+    parents : sequence of str
+        Columns of what the groups stand in, from the innermost out.
     allowed, ok
         As in :func:`hbm.tables.grouped.labels.require_numbers`.
 
@@ -95,24 +81,22 @@ def read_individuals(
     --------
     >>> import numpy as np, pandas as pd
     >>> people = pd.DataFrame({"country": ["b", "a", "b"], "height": [170.0, 180.0, 174.0]})
-    >>> data = read_individuals(people, "height", by="country", individual="person",
+    >>> data = read_individuals(people, "height", by="country",
     ...                         allowed="heights in cm", ok=np.isfinite)
     >>> data.mean, data.sd
     (array([172., 180.]), array([2.82842712,        nan]))
     """
-    require_columns(table, [value, by] if parent is None else [value, by, parent])
-    groups, coords, parent_index = _coords(table, by, parent)
+    require_columns(table, [value, by, *parents])
+    groups, levels = nest_levels(table, by, parents)
     results = require_numbers(
         table, value, allowed=allowed, ok=lambda x: ok(x) & (np.abs(x) < _LARGEST)
     )
     summary = pd.Series(results).groupby(groups.index).agg(["size", "mean", "std"])
-    coords[individual] = np.array([str(i) for i in range(1, len(results) + 1)], dtype=object)
     return GroupedData(
-        coords=coords,
+        levels=levels,
         n=summary["size"].to_numpy(dtype=float),
         mean=summary["mean"].to_numpy(),
         sd=summary["std"].to_numpy(),
-        parent=parent_index,
         value=results,
         index=groups.index,
     )
@@ -182,7 +166,7 @@ def read_summaries(
     *,
     by: str,
     size: str,
-    parent: str | None = None,
+    parents: Sequence[str] = (),
     proportions: bool,
     sd_needed: bool = True,
 ) -> GroupedData:
@@ -191,11 +175,13 @@ def read_summaries(
     Parameters
     ----------
     table : pandas.DataFrame
-        Columns `by`, `size`, ``mean``, ``sd`` and, if nested, `parent`.
-    by, parent : str
-        Columns of groups and of the groups' parents.
+        Columns `by`, `size`, ``mean``, ``sd`` and `parents`.
+    by : str
+        Column of groups.
     size : str
         Column of the numbers of individuals.
+    parents : sequence of str
+        Columns of what the groups stand in, from the innermost out.
     proportions : bool
         Whether the individuals are proportions, as against any number.
     sd_needed : bool, default True
@@ -220,9 +206,9 @@ def read_summaries(
         ...
     ValueError: column 'mean' must hold proportions in [0, 1] (divide ... by 100); 'a' has 63.9
     """
-    columns = [by, size, "mean"] + (["sd"] if sd_needed else []) + ([parent] if parent else [])
+    columns = [by, size, "mean"] + (["sd"] if sd_needed else []) + [*parents]
     require_columns(table, columns)
-    groups, coords, parent_index = _coords(table, by, parent)
+    groups, levels = nest_levels(table, by, parents)
     check_one_row_each(groups, by)
     names = pd.Series([repr(label) for label in groups.labels])
     n = read_sizes(table, size, names)
@@ -239,7 +225,7 @@ def read_summaries(
             table, "mean", allowed="numbers", ok=lambda x: np.abs(x) < _LARGEST, names=names
         )
     if not sd_needed:
-        return GroupedData(coords, n, mean, np.full(len(n), np.nan), parent_index)
+        return GroupedData(levels, n, mean, np.full(len(n), np.nan))
     sd = require_numbers(
         table,
         "sd",
@@ -262,4 +248,4 @@ def read_summaries(
                 f"no proportions have these standard deviations: {shown}. "
                 "Divide percentages by 100, and see that sd is not the variance or n mistaken"
             )
-    return GroupedData(coords, n, mean, sd, parent_index)
+    return GroupedData(levels, n, mean, sd)

@@ -5,12 +5,22 @@ variables. Both are made here, once, by label and never by the order of rows, an
 because an index out of range is not noticed further down.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["Groups", "group", "label_text", "nest", "require_columns", "require_numbers"]
+__all__ = [
+    "Groups",
+    "Level",
+    "group",
+    "label_text",
+    "nest",
+    "nest_levels",
+    "require_columns",
+    "require_numbers",
+]
 
 # A coordinate of one of these names breaks PyMC or ArviZ, which have dimensions of these names.
 _RESERVED = {"chain", "draw", "sample", "group", "column", "model", "label", "plot_axis"}
@@ -29,6 +39,24 @@ class Groups(NamedTuple):
 
     labels: np.ndarray
     index: np.ndarray  # type: ignore[assignment]  # in place of a tuple's method
+
+
+class Level(NamedTuple):
+    """One level of a hierarchy.
+
+    Attributes
+    ----------
+    name : str
+        What a member is called, for example ``"school"``.
+    labels : numpy.ndarray of str, shape (n_members,)
+        The members.
+    parent : numpy.ndarray of int, shape (n_members,), or None
+        Position of each member's parent in the level above; None at the top.
+    """
+
+    name: str
+    labels: np.ndarray
+    parent: np.ndarray | None = None
 
 
 def require_columns(table: pd.DataFrame, columns: list[str]) -> None:
@@ -254,3 +282,46 @@ def nest(table: pd.DataFrame, child: str, parent: str) -> tuple[Groups, Groups, 
             f"for example {parent} + '/' + {child}"
         )
     return children, parents, pairs.sort_values("child")["parent"].to_numpy()
+
+
+def nest_levels(
+    table: pd.DataFrame, by: str, parents: Sequence[str] = ()
+) -> tuple[Groups, tuple[Level, ...]]:
+    """Find the groups of a table, and all levels that they stand in.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row an observation; a group may have many rows.
+    by : str
+        Column of groups.
+    parents : sequence of str
+        Columns of what they stand in, from the innermost out.
+
+    Returns
+    -------
+    groups : Groups
+    levels : tuple of Level
+        From the top down; the last are the groups.
+
+    Raises
+    ------
+    ValueError
+        If a member stands under two parents.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"school": list("abc"), "district": list("xxy"), "zone": list("uuu")})
+    >>> _, levels = nest_levels(table, "school", ["district", "zone"])
+    >>> [(level.name, len(level.labels)) for level in levels]
+    [('zone', 1), ('district', 2), ('school', 3)]
+    """
+    groups = group(table, by)
+    levels, below = [], by
+    for parent in parents:
+        _, _, index = nest(table, below, parent)
+        levels.append(Level(below, group(table, below).labels, index))
+        below = parent
+    levels.append(Level(below, group(table, below).labels))
+    return groups, tuple(reversed(levels))

@@ -1,23 +1,114 @@
-"""Words that messages share: names in a row, and the one that was probably meant."""
+"""English names of groups and individuals in the singular and in the plural."""
 
-from collections.abc import Iterable
-from difflib import get_close_matches
+import re
 
-__all__ = ["hint", "quoted", "some"]
+__all__ = ["plural", "singular"]
+
+# What the rules below would get wrong, in one direction or the other.
+_KNOWN = {
+    "person": "people",
+    "child": "children",
+    "man": "men",
+    "woman": "women",
+    "series": "series",
+    "species": "species",
+    "staff": "staff",
+    "sheep": "sheep",
+    "half": "halves",
+    "life": "lives",
+    "wife": "wives",
+    "hero": "heroes",
+    "quiz": "quizzes",
+    "axis": "axes",
+    "basis": "bases",
+    "epoch": "epochs",
+    "stomach": "stomachs",
+    "monarch": "monarchs",
+    "movie": "movies",
+    "cache": "caches",
+    "niche": "niches",
+    "use": "uses",
+    "gas": "gases",
+    "bias": "biases",
+    "lens": "lenses",
+    "atlas": "atlases",
+    "canvas": "canvases",
+    "iris": "irises",
+}
+_ONE = {many: one for one, many in _KNOWN.items()}
 
 
-def quoted(names: Iterable) -> str:
-    """Return names in quotation marks, with commas between."""
-    return ", ".join(repr(name) for name in names)
+def plural(name: str) -> str:
+    """Return the plural of a name, whose last word is a noun in the singular.
+
+    Parameters
+    ----------
+    name : str
+        For example the name of a column. Words may be parted by blanks or underscores.
+
+    Returns
+    -------
+    str
+        A name that does not end in a Latin letter is left as it is.
+
+    Examples
+    --------
+    >>> [plural(name) for name in ("school", "authority", "class", "person", "local_trust")]
+    ['schools', 'authorities', 'classes', 'people', 'local_trusts']
+    """
+    return _of_last_word(name, _plural)
 
 
-def some(names: Iterable) -> str:
-    """Return the first five names, as text in quotation marks, and how many more there are."""
-    texts = [str(name) for name in names]
-    return quoted(texts[:5]) + (f" and {len(texts) - 5} more" if len(texts) > 5 else "")
+def singular(name: str) -> str:
+    """Return the singular of a name that `plural` makes; other names are left as they are.
+
+    Parameters
+    ----------
+    name : str
+        A name whose last word is a noun in the plural.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> [singular(name) for name in ("schools", "authorities", "classes", "people", "courses")]
+    ['school', 'authority', 'class', 'person', 'course']
+    """
+    return _of_last_word(name, _singular)
 
 
-def hint(word: object, names: Iterable) -> str:
-    """Return the end of a sentence that offers the nearest of some names to a word."""
-    nearest = get_close_matches(str(word), [str(name) for name in names], n=1)
-    return f"; did you mean {nearest[0]!r}?" if nearest else "."
+def _of_last_word(name: str, change) -> str:
+    found = re.search(r"[A-Z]?[a-z]+$|[A-Z]+s?$", name)
+    if found is None:
+        return name
+    word = found.group()
+    if word.rstrip("s").isupper():  # as LEA, LEAs
+        return f"{name}s" if change is _plural else name.removesuffix("s")
+    changed = change(word.lower())
+    return name[: found.start()] + (changed.capitalize() if word[0].isupper() else changed)
+
+
+def _plural(word: str) -> str:
+    if word in _KNOWN or len(word) == 1:
+        return _KNOWN.get(word, word + "s")
+    if word.endswith("sman"):
+        return word[:-2] + "en"
+    if word.endswith("sis"):
+        return word[:-2] + "es"
+    if word.endswith(("s", "x", "z", "ch", "sh")):
+        return word + "es"
+    return word[:-1] + "ies" if re.search(r"[^aeiou]y$", word) else word + "s"
+
+
+def _singular(word: str) -> str:
+    if word in _ONE:
+        return _ONE[word]
+    # Of the words of this plural, as "cours" and "course", the likeliest.
+    likely = [word[:-2] + "an", word[:-3] + "y"]
+    if re.search(r"(aly|gno|the|cri)ses$", word):
+        likely.append(word[:-2] + "is")
+    if re.search(r"(ss|x|ch|sh|tz|[^ao]us)es$", word):
+        likely.append(word[:-2])
+    return next((one for one in [*likely, word[:-1]] if one and _plural(one) == word), word)

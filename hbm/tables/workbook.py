@@ -26,7 +26,7 @@ from hbm.tables.cells import (
     read_schools,
     without_footnotes,
 )
-from hbm.tables.words import quoted
+from hbm.tables.messages import quoted
 
 __all__ = ["read_diploma"]
 

@@ -1,0 +1,231 @@
+"""Statistics of a data set that a predictive check looks at: plain ones, which can fail."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hbm.hierarchy.description import Description
+from hbm.tables.words import plural
+
+__all__ = ["Sample", "Statistic", "choose_statistics"]
+
+Floats = NDArray[np.float64]
+Marks = Mapping[str, tuple[float, Floats]]  # a mark, and each group's share of individuals above it
+
+_FEW = 3  # groups below which their spread is not looked at
+
+
+class Sample(NamedTuple):
+    """Summaries of data sets, one a row.
+
+    Attributes
+    ----------
+    mean, sd : numpy.ndarray, shape (n_sets, n_groups)
+        Of each group.
+    value : numpy.ndarray, shape (n_sets, n_individuals), or None
+        The individuals, group after group, where they are known.
+    shares : mapping or None
+        Of the observed data, whose individuals are not known: the groups' shares above marks.
+    """
+
+    mean: Floats
+    sd: Floats
+    value: Floats | None
+    shares: Marks | None
+
+
+class Statistic(NamedTuple):
+    """A statistic: its name, what it means, its unit, and a function of a :class:`Sample`."""
+
+    name: str
+    meaning: str
+    unit: str
+    of: Callable[[Sample], Floats]
+
+
+def choose_statistics(d: Description, marks: Marks) -> list[Statistic]:
+    """Choose the statistics that the data allow; see :func:`hbm.check_predictive`.
+
+    Parameters
+    ----------
+    d : Description
+        What was observed.
+    marks : mapping of str to (float, numpy.ndarray)
+        Marks of which the groups' shares of individuals at or above are known.
+
+    Returns
+    -------
+    list of Statistic
+    """
+    return [*_within(d), *_between(d), *_small_and_large(d), *_above_groups(d),
+            *_at_marks(d, marks), *_of_individuals(d)]  # fmt: skip
+
+
+def _cut(d: Description) -> tuple[NDArray[np.bool_], int]:
+    """Say which groups are large, and from how many individuals on."""
+    cut = np.median(d.n)
+    return d.n >= cut, int(np.ceil(cut))
+
+
+def _within(d: Description) -> list[Statistic]:
+    groups, individuals = plural(d.group), plural(d.individual)
+    varied = ~np.isnan(d.sd)
+    large = _cut(d)[0] & varied
+    chosen = []
+    if varied.any():
+        chosen.append(
+            Statistic(
+                "sd_within",
+                f"spread of {individuals} within a {d.group} (sd)",
+                d.distance,
+                lambda s: s.sd[:, varied].mean(axis=1),
+            )
+        )
+    if large.sum() >= _FEW:
+        chosen.append(
+            Statistic(
+                "sd_of_sds",
+                f"how unlike {groups} are in that spread (sd)",
+                d.distance,
+                lambda s: s.sd[:, large].std(axis=1, ddof=1),
+            )
+        )
+    if large.sum() >= _FEW + 2:
+        chosen.append(
+            Statistic(
+                "mean_sd_correlation",
+                f"correlation of {groups}' means and sds",
+                "",
+                lambda s: _correlation(s.mean[:, large], s.sd[:, large]),
+            )
+        )
+    return chosen
+
+
+def _between(d: Description) -> list[Statistic]:
+    if len(d.n) < _FEW:
+        return []
+    group = d.group
+    return [
+        Statistic(
+            "sd_between",
+            f"spread between {group} means (sd)",
+            d.distance,
+            lambda s: s.mean.std(axis=1, ddof=1),
+        ),
+        Statistic("lowest_mean", f"lowest {group} mean", d.unit, lambda s: s.mean.min(axis=1)),
+        Statistic("highest_mean", f"highest {group} mean", d.unit, lambda s: s.mean.max(axis=1)),
+        Statistic(
+            "mean_minus_median",
+            f"mean less median of {group} means",
+            d.distance,
+            lambda s: s.mean.mean(axis=1) - np.median(s.mean, axis=1),
+        ),
+    ]
+
+
+def _small_and_large(d: Description) -> list[Statistic]:
+    large, cut = _cut(d)
+    small, varied = ~large, ~np.isnan(d.sd)
+    below = f"{plural(d.group)} under {cut} {plural(d.individual)} less larger ones"
+    chosen = []
+    if min(small.sum(), large.sum()) >= _FEW:
+        chosen += [
+            Statistic(
+                "small_minus_large",
+                f"{below}: mean",
+                d.distance,
+                lambda s: s.mean[:, small].mean(axis=1) - s.mean[:, large].mean(axis=1),
+            ),
+            Statistic(
+                "sd_small_minus_large",
+                f"{below}: spread (sd)",
+                d.distance,
+                lambda s: (
+                    s.mean[:, small].std(axis=1, ddof=1) - s.mean[:, large].std(axis=1, ddof=1)
+                ),
+            ),
+        ]
+    if min((small & varied).sum(), (large & varied).sum()) >= _FEW:
+        chosen.append(
+            Statistic(
+                "within_small_minus",
+                f"{below}: spread of {plural(d.individual)} (sd)",
+                d.distance,
+                lambda s: (
+                    s.sd[:, small & varied].mean(axis=1) - s.sd[:, large & varied].mean(axis=1)
+                ),
+            )
+        )
+    return chosen
+
+
+def _above_groups(d: Description) -> list[Statistic]:
+    chosen = []
+    for level in reversed(d.levels[:-1]):
+        if len(level.labels) < _FEW:
+            continue
+        at = d.ancestor_of(level.name)
+        order = np.argsort(at, kind="stable")
+        first = np.unique(at[order], return_index=True)[1]
+        size = np.add.reduceat(d.n[order], first)
+
+        def spread(s: Sample, order=order, first=first, size=size) -> Floats:
+            means = np.add.reduceat((s.mean * d.n)[:, order], first, axis=1) / size
+            return means.std(axis=1, ddof=1)
+
+        innermost = level is d.levels[-2]
+        name = "parents" if innermost else plural(level.name)
+        meaning = f"spread between {level.name} means (sd)"
+        chosen.append(Statistic(f"sd_between_{name}", meaning, d.distance, spread))
+    return chosen
+
+
+def _at_marks(d: Description, marks: Marks) -> list[Statistic]:
+    def share(mark: float, name: str) -> Callable[[Sample], Floats]:
+        def of(s: Sample) -> Floats:
+            if s.shares is not None:
+                return np.atleast_1d(np.average(s.shares[name][1], weights=d.n))
+            return (s.value >= mark).mean(axis=1)
+
+        return of
+
+    return [
+        Statistic(
+            f"share_{name}",
+            f"{plural(d.individual)} at {100 * mark:g} % or above",
+            "%",
+            share(mark, name),
+        )
+        for name, (mark, _) in marks.items()
+    ]
+
+
+def _of_individuals(d: Description) -> list[Statistic]:
+    if d.value is None:
+        return []
+    individuals = plural(d.individual)
+    group = np.repeat(np.arange(len(d.n)), d.n.astype(int))
+    return [
+        Statistic("lowest", f"lowest of the {individuals}", d.unit, lambda s: s.value.min(axis=1)),
+        Statistic(
+            "highest", f"highest of the {individuals}", d.unit, lambda s: s.value.max(axis=1)
+        ),
+        Statistic(
+            "skewness",
+            f"skewness of {individuals} within a {d.group}",
+            "",
+            lambda s: _skewness(s.value - s.mean[:, group]),
+        ),
+    ]
+
+
+def _correlation(x, y) -> Floats:
+    x, y = (z - z.mean(axis=1, keepdims=True) for z in (x, y))
+    return (x * y).sum(axis=1) / np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
+
+
+def _skewness(residual) -> Floats:
+    return (residual**3).mean(axis=1) / (residual**2).mean(axis=1) ** 1.5

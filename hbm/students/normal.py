@@ -1,0 +1,119 @@
+"""Normal individuals: any numbers, with mean mu and a standard deviation sigma that groups share.
+
+A group's effect is its mean.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytensor.tensor as pt
+from pytensor.graph.basic import Variable
+from scipy.special import ndtr, ndtri
+
+from hbm.students.law import Evidence, Law, RawEstimates
+from hbm.students.likelihoods import (
+    normal_students_logp,
+    normal_summary_logp,
+    sum_by_group,
+)
+
+__all__ = ["NORMAL"]
+
+_LOG_SQRT_2PI = np.log(2 * np.pi) / 2
+
+
+class _Normal(Law):
+    """The law of numbers that are Normal in their groups."""
+
+    name = "Normal"
+    effect = "mu"
+    spread = "sigma"
+    spread_varies = False
+    bounds = (-np.inf, np.inf)
+    values = "numbers"
+    possible = "A standard deviation of two individuals or more is above 0"
+
+    def mean_of(self, effect: Any) -> Any:
+        """Return the effect: it is the mean."""
+        return effect
+
+    def slope(self, mu):
+        """Return 1."""
+        return np.ones_like(mu)
+
+    def variance(self, mu, spread):
+        """Return sigma²."""
+        return np.broadcast_to(spread, np.broadcast_shapes(np.shape(mu), np.shape(spread))) ** 2
+
+    def individual_logp(self, value, mu, spread):
+        """Return the log density of N(mu, sigma)."""
+        return -(((value - mu) / spread) ** 2) / 2 - np.log(spread) - _LOG_SQRT_2PI
+
+    def mean_logp(self, mean, n, mu, spread):
+        """Return the log density of N(mu, sigma / √n)."""
+        return self.individual_logp(mean, mu, spread / np.sqrt(n))
+
+    def summary_logp(self, mean, sd, n, mu, spread):
+        """Return :func:`hbm.students.likelihoods.normal_summary_logp`."""
+        return normal_summary_logp(mean, sd, n, mu, spread)
+
+    def sums(self, value, index, n_groups=None):
+        """Return n, the mean and the standard deviation, 0 where n = 1."""
+        xp = pt if isinstance(value, Variable) else np
+        n = sum_by_group(xp.ones_like(value), index, n_groups)
+        mean = sum_by_group(value, index, n_groups) / n
+        squares = sum_by_group((value - mean[index]) ** 2, index, n_groups)
+        return n, mean, xp.sqrt(squares / xp.maximum(n - 1, 1))
+
+    def sums_logp(self, sums, mu, spread):
+        """Return :func:`hbm.students.likelihoods.normal_students_logp`."""
+        return normal_students_logp(*sums, mu, spread)
+
+    def mean_cdf(self, mean, n, mu, spread):
+        """Return the distribution function of N(mu, sigma / √n)."""
+        return ndtr((mean - mu) * np.sqrt(n) / spread)
+
+    def mean_quantile(self, p, n, mu, spread):
+        """Return the inverse of :meth:`mean_cdf`."""
+        return mu + spread / np.sqrt(n) * ndtri(p)
+
+    def draw(self, rng, mu, spread):
+        """Draw from N(mu, sigma)."""
+        return rng.normal(mu, spread)
+
+    def published(self, mean, sd, n):
+        """Return them as they are."""
+        return mean, sd
+
+    def raw_estimates(self, n, mean, sd, spread=None):
+        """Estimate mu of each group; nothing is said of sigma, which is not a group's own."""
+        freedom = np.where(np.isfinite(sd), n - 1, 0.0)
+        within = np.nansum(freedom * sd**2) / max(freedom.sum(), 1)
+        # Where nobody varies, or every group has one individual, the data do not tell the spread.
+        sigma = np.sqrt(within) if within > 0 else np.inf
+        nothing = np.full(len(n), np.inf)
+        return RawEstimates(mean, sigma / np.sqrt(n), np.zeros(len(n)), nothing)
+
+    def evidence(self, mean, sd, n, value=None):
+        """Return what was seen of a group, whose average over N(m, tau) has a closed form.
+
+        Given the rest, the mean is N(m, √(tau² + sigma²/n)), and what else was seen hangs on sigma
+        alone.
+        """
+
+        def log_lik(mu, log_sigma):
+            if value is not None:
+                return normal_students_logp(n, mean, sd, mu, np.exp(log_sigma))
+            return normal_summary_logp(mean, sd, n, mu, np.exp(log_sigma))
+
+        def exact(m, tau, log_sigma):
+            within = np.exp(2 * log_sigma) / n
+            total = tau**2 + within
+            at_mean = log_lik(mean, log_sigma)
+            return at_mean + np.log(within / total) / 2 - (mean - m) ** 2 / (2 * total)
+
+        spread = sd if sd > 0 else max(abs(mean), 1.0)
+        return Evidence(log_lik, mean, spread / np.sqrt(n), np.nan, exact)
+
+
+NORMAL = _Normal()

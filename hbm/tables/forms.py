@@ -1,0 +1,90 @@
+"""The two forms of a table: one row an individual, or one row a group with what was published."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from hbm.tables.grouped import GroupedData, read_individuals, read_summaries
+
+__all__ = ["is_published", "read_either"]
+
+
+def is_published(table: pd.DataFrame, by: str, size: str) -> bool:
+    """Say whether a table has one row a group, with its number of individuals and its mean.
+
+    Such a table may have a column of an individual's name as well, say ``score`` for the mean: that
+    alone does not make it one of individuals.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Any table.
+    by : str
+        Column of groups.
+    size : str
+        Column of the numbers of individuals.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"school": ["a", "b"], "n_students": [9, 40], "mean": [0.6, 0.7],
+    ...                       "score": [0.6, 0.7]})
+    >>> is_published(table, "school", "n_students")
+    True
+    """
+    if not isinstance(table, pd.DataFrame) or not {by, size, "mean"} <= set(table.columns):
+        return False
+    return not table[by].duplicated().any()
+
+
+def read_either(
+    table: pd.DataFrame,
+    value: str,
+    *,
+    by: str,
+    size: str,
+    parents: Sequence[str] = (),
+    proportions: bool,
+    allowed: str,
+    ok: Callable[[np.ndarray], np.ndarray],
+    sd_needed: bool = True,
+) -> GroupedData:
+    """Read a table of individuals, or a published one.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row an individual, with columns `value`, `by` and `parents`; or one row a group, with
+        `by`, `parents`, `size`, ``mean`` and ``sd``.
+    value : str
+        Column of individuals' results.
+    by, size, parents, proportions, sd_needed
+        As in :func:`hbm.tables.grouped.read_summaries`.
+    allowed, ok
+        As in :func:`hbm.tables.labels.require_numbers`, of individuals.
+
+    Returns
+    -------
+    GroupedData
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the table is not as described.
+
+    Examples
+    --------
+    >>> people = pd.DataFrame({"country": ["b", "a", "b"], "height": [170.0, 180.0, 174.0]})
+    >>> read_either(people, "height", by="country", size="n_people", proportions=False,
+    ...             allowed="heights in cm", ok=np.isfinite).n
+    array([2., 1.])
+    """
+    if isinstance(table, pd.DataFrame) and value in table and not is_published(table, by, size):
+        return read_individuals(table, value, by=by, parents=parents, allowed=allowed, ok=ok)
+    return read_summaries(
+        table, by=by, size=size, parents=parents, proportions=proportions, sd_needed=sd_needed
+    )
