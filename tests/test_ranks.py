@@ -1,5 +1,8 @@
 """Ranks, against brute force over draws, and their joint intervals against unseen truths."""
 
+import itertools
+import re
+
 import arviz as az
 import numpy as np
 import pandas as pd
@@ -8,7 +11,7 @@ import xarray as xr
 from scipy.special import expit
 from scipy.stats import rankdata
 
-from hbm.results.ranks import _tiers, _worst_inversion, pairwise, ranks
+from hbm.results.ranks import _tiers, _worst_inversion, pairs_apart, pairwise, ranks
 
 
 def fit_of(draws, **more):
@@ -156,6 +159,37 @@ def test_tiers_are_the_fewest_runs_that_cannot_be_told_apart():
             assert apart[members[-1] + 1, members].any()
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_pairs_told_apart_are_counted(seed):
+    table = ranks(fit_of(some_draws(n_groups=40, seed=seed)), "school", prob=0.8)
+    lower, upper = table["comparison_lower"].to_numpy(), table["comparison_upper"].to_numpy()
+    tier = table["tier"].to_numpy()
+    pairs = list(itertools.combinations(range(40), 2))
+    apart = np.array([lower[i] > upper[j] or lower[j] > upper[i] for i, j in pairs])
+    different = np.array([tier[i] != tier[j] for i, j in pairs])
+    assert 0 < apart.sum() < different.sum() < len(pairs)
+    assert table.attrs["told_apart"] == apart.mean()
+    assert table.attrs["told_apart_between_tiers"] == apart[different].mean()
+    assert type(table.attrs["told_apart"]) is type(table.attrs["told_apart_between_tiers"]) is float
+
+
+def test_intervals_that_touch_are_not_told_apart():
+    assert pairs_apart([1, 2, 5], [2, 5, 6]) == 1
+    assert pairs_apart([5, 1, 2], [6, 2, 5]) == 1
+    assert pairs_apart([0.5], [1]) == 0
+
+
+def test_of_thousands_of_groups_pairs_are_not_compared_one_by_one():
+    rng = np.random.default_rng(1)
+    lower = rng.normal(size=200_000)
+    upper = lower + rng.uniform(0, 1, lower.size)
+    # All 20 thousand million pairs would not fit into memory.
+    some = rng.choice(lower.size, 300)
+    found = [(upper < low).mean() for low in lower[some]]
+    share = pairs_apart(lower, upper) / lower.size**2
+    assert abs(share - np.mean(found)) < 4 * np.std(found) / np.sqrt(len(found))
+
+
 def test_tiers_of_intervals_written_down():
     def tiers(*intervals):
         return _tiers(*np.array(intervals, float).T).tolist()
@@ -241,6 +275,8 @@ def test_parent_and_size_come_along_if_the_fit_holds_them():
         "size": "n_students",
         "prob": 0.95,
         "k": 1,
+        "told_apart": 0.0,
+        "told_apart_between_tiers": 0.0,
     }
     districts = ranks(fit, "district").sort_values("district")
     assert districts["n_students"].tolist() == [5, 10]
@@ -321,6 +357,43 @@ def test_what_cannot_be_ranked_is_refused(function):
     bad[3, 2] = np.nan
     with pytest.raises(ValueError, match="draws of 's2' are not finite"):
         function(fit_of(bad), "school")
+
+
+@pytest.mark.parametrize("k", ["3", 2.5, 3.0, True, [3]])
+def test_k_that_is_no_whole_number_is_refused(k):
+    with pytest.raises(TypeError, match=f"k must be a whole number, got {re.escape(repr(k))}"):
+        ranks(fit_of(some_draws()), "school", k=k)
+
+
+def test_k_may_be_a_whole_number_of_numpy():
+    assert type(ranks(fit_of(some_draws()), "school", k=np.int64(2)).attrs["k"]) is int
+
+
+def test_prob_that_is_no_number_is_refused():
+    with pytest.raises(TypeError, match=r"prob must be a number, got '0\.9'"):
+        ranks(fit_of(some_draws()), "school", prob="0.9")
+
+
+@pytest.mark.parametrize("labels", ["s1", 1])
+def test_labels_that_are_no_list_are_refused(labels):
+    with pytest.raises(TypeError, match=rf"labels must be a list of labels, got {labels!r}; write"):
+        pairwise(fit_of(some_draws()), "school", labels)
+
+
+@pytest.mark.parametrize("function", [ranks, pairwise])
+@pytest.mark.parametrize("dim", ["chain", "draw"])
+def test_one_chain_or_draw_selected_is_refused(function, dim):
+    fit = fit_of(some_draws())
+    with pytest.raises(ValueError, match=rf"no dimension '{dim}', as after fit\.sel\({dim}=0\)"):
+        function(fit.sel({dim: 0}), "school")
+
+
+def test_chains_selected_with_a_list_are_a_fit():
+    draws = np.stack([some_draws(), some_draws(seed=2)])
+    fit = az.from_dict({"posterior": {"mu_school": draws}}, dims={"mu_school": ["school"]})
+    table = ranks(fit.sel(chain=[0]), "school")
+    expected = ranks(fit_of(some_draws()), "school").drop(columns="school")
+    pd.testing.assert_frame_equal(table.drop(columns="school"), expected)
 
 
 @pytest.mark.parametrize("k", [0, 7])

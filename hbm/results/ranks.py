@@ -4,7 +4,9 @@ Rank 1 is the group with the highest mean. Ranks are counted within each posteri
 that is not known of the means, and how it hangs together between groups, is in them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from numbers import Integral
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,10 @@ from scipy.stats import rankdata
 from hbm.hierarchy.fitted import flat as flat_draws
 from hbm.results.estimates import estimates, group_table
 
-__all__ = ["pairwise", "ranks"]
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+__all__ = ["pairs_apart", "pairwise", "ranks"]
 
 _BLOCK = 1_000_000  # draws × groups worked on at a time, which bounds the memory
 
@@ -64,19 +69,22 @@ def ranks(
             for the group's mean.
         ``tier``
             1 for the highest. Down the table, a new tier starts where otherwise two groups of
-            a tier could be told apart; so within a tier no two can. Groups on either side of a
-            border need not differ.
+            a tier could be told apart; so within a tier no two can. Nor can most groups of
+            different tiers, near a border above all: ``told_apart_between_tiers`` says how many.
 
-        ``attrs`` holds ``variable``, ``group``, ``parent`` and ``size`` (empty if unknown), `prob`
-        and `k`.
+        ``attrs`` holds ``variable``, ``group``, ``parent`` and ``size`` (empty if unknown), `prob`,
+        `k`, and of the comparison intervals ``told_apart``, the share of all pairs of groups that
+        they tell apart, and ``told_apart_between_tiers``, the share of the pairs of different
+        tiers (0 if there is one tier only).
 
     Raises
     ------
     TypeError
-        If `fit` is not a DataTree.
+        If `fit` is not a DataTree, `k` is not a whole number, or `prob` is not a number.
     ValueError
-        If the posterior has no ``mu_<group>``, it has fewer than two groups, all of them have one
-        mean, as with complete pooling, or `k` or `prob` is out of range.
+        If the posterior has no ``mu_<group>``, it has lost its chains or draws, it has fewer than
+        two groups, all of them have one mean, as with complete pooling, or `k` or `prob` is out of
+        range.
 
     Notes
     -----
@@ -124,7 +132,13 @@ def ranks(
     0      b            1.0            1            1    1.0     1
     1      c            2.2            2            3    0.0     2
     2      a            2.8            2            3    0.0     2
+
+    Two of the three pairs can be told apart:
+
+    >>> round(table.attrs["told_apart"], 2), table.attrs["told_apart_between_tiers"]
+    (0.67, 1.0)
     """
+    _check_dims(fit)
     variable = f"mu_{group}"
     summary = estimates(fit, variable, prob)
     values = flat_draws(fit, f"eta_{group}" if _in_logits(fit, group) else variable)
@@ -132,6 +146,9 @@ def ranks(
     n_groups = values.shape[1]
     if k is None:
         k = min(10, n_groups // 2)
+    if not isinstance(k, Integral) or isinstance(k, bool):
+        raise TypeError(f"k must be a whole number, got {k!r}")
+    k = int(k)
     if not 1 <= k < n_groups:
         raise ValueError(
             f"k must be at least 1 and less than the number of groups, {n_groups}, got {k}"
@@ -162,8 +179,38 @@ def ranks(
     )
     table = table.sort_values("expected_rank", kind="stable", ignore_index=True)
     table["tier"] = _tiers(table["comparison_lower"], table["comparison_upper"])
-    table.attrs |= {"variable": variable, "prob": prob, "k": k}
+    apart = pairs_apart(table["comparison_lower"], table["comparison_upper"])
+    in_tiers = np.bincount(table["tier"])
+    pairs, within = (n * (n - 1) // 2 for n in (n_groups, in_tiers))
+    table.attrs |= {
+        "variable": variable,
+        "prob": prob,
+        "k": k,
+        "told_apart": apart / pairs,
+        "told_apart_between_tiers": apart / max(int(pairs - within.sum()), 1),
+    }
     return table
+
+
+def pairs_apart(lower: "ArrayLike", upper: "ArrayLike") -> int:
+    """Count the pairs of intervals that do not overlap.
+
+    Parameters
+    ----------
+    lower, upper : array-like
+        Ends of the intervals.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> pairs_apart([1, 2, 5], [3, 5, 6])
+    1
+    """
+    # Of each interval, those that end below it.
+    return int(np.searchsorted(np.sort(upper), lower, side="left").sum())
 
 
 def pairwise(fit: xr.DataTree, group: str, labels: Sequence[str] | None = None) -> pd.DataFrame:
@@ -189,10 +236,10 @@ def pairwise(fit: xr.DataTree, group: str, labels: Sequence[str] | None = None) 
     Raises
     ------
     TypeError
-        If `fit` is not a DataTree.
+        If `fit` is not a DataTree, or `labels` is not a sequence of labels.
     ValueError
-        If the posterior has no ``mu_<group>``, it has fewer than two groups, all of them have one
-        mean, or a label is unknown or given twice.
+        If the posterior has no ``mu_<group>``, it has lost its chains or draws, it has fewer than
+        two groups, all of them have one mean, or a label is unknown or given twice.
 
     Examples
     --------
@@ -206,6 +253,9 @@ def pairwise(fit: xr.DataTree, group: str, labels: Sequence[str] | None = None) 
     c        NaN  0.75
     a       0.25   NaN
     """
+    _check_dims(fit)
+    if isinstance(labels, str) or not isinstance(labels, Iterable | None):
+        raise TypeError(f"labels must be a list of labels, got {labels!r}; write [{labels!r}, ...]")
     variable = f"mu_{group}"
     summary = estimates(fit, variable)
     values = flat_draws(fit, f"eta_{group}" if _in_logits(fit, group) else variable)
@@ -235,6 +285,17 @@ def pairwise(fit: xr.DataTree, group: str, labels: Sequence[str] | None = None) 
 def _in_logits(fit: xr.DataTree, group: str) -> bool:
     """Tell whether there are logits: they are nearer to Normal than means, and ranked the same."""
     return f"eta_{group}" in fit["posterior"].to_dataset()
+
+
+def _check_dims(fit: xr.DataTree) -> None:
+    """Raise if chains or draws were selected one by one; what is no fit, others refuse."""
+    if isinstance(fit, xr.DataTree) and "posterior" in fit.children:
+        for dim in ("chain", "draw"):
+            if dim not in fit["posterior"].sizes:
+                raise ValueError(
+                    f"the posterior has no dimension {dim!r}, as after fit.sel({dim}=0): select "
+                    f"with a list, fit.sel({dim}=[0]), which keeps it"
+                )
 
 
 def _check_draws(values: np.ndarray, summary: pd.DataFrame, group: str) -> None:
