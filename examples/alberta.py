@@ -170,8 +170,8 @@ def shrink(options, fit, every):
 # %% [markdown]
 # ## What a rank is worth
 #
-# A school's rank can be nearly anything, and only the tiers can be told apart. The tables go into
-# one workbook, with the names of the schools beside their codes.
+# A school's rank can be nearly anything, and within a tier no two can be told apart. The tables go
+# into one workbook, with the names of the schools beside their codes.
 
 
 # %%
