@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hbm.plots import style
+from hbm.plots import inputs, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -153,7 +153,9 @@ def plot_pit(pit: LooPit, *, prob: float = 0.99, ax: Axes | None = None) -> Axes
     Raises
     ------
     TypeError
-        If `pit` is something else.
+        If `pit` or `prob` is something else.
+    ValueError
+        If `prob` does not lie between 0 and 1.
 
     References
     ----------
@@ -177,6 +179,7 @@ def plot_pit(pit: LooPit, *, prob: float = 0.99, ax: Axes | None = None) -> Axes
 
     if not isinstance(pit, LooPit):
         raise TypeError(f"pit must be the result of hbm.loo_pit, got {type(pit).__name__}")
+    prob = inputs.probability(prob)
     x, share, lower, upper = ecdf_pit(pit.table["pit"].to_numpy(), prob, 1000)
     ax = style.axes(ax, grid="both", size=(8, 4.5))
     ax.fill_between(
@@ -203,6 +206,6 @@ def plot_pit(pit: LooPit, *, prob: float = 0.99, ax: Axes | None = None) -> Axes
     ax.set_xlim(0, 1)
     most = 1.25 * np.abs([share - x, lower - x, upper - x]).max()
     ax.set_ylim(-most, most)
-    ax.legend(fontsize=style.TEXT - 1, frameon=False, loc="upper right")
+    ax.legend(fontsize=style.TEXT - 1, frameon=False, loc="upper right", labelcolor=style.BLACK)
     style.title(ax, pit.verdict)
     return ax

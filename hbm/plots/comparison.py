@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +36,8 @@ def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
     Raises
     ------
+    TypeError
+        If an argument is of another kind.
     ValueError
         If a column is missing or holds a number that is not finite.
 
@@ -55,6 +58,7 @@ def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     doubted = doubted.to_numpy() & True
     y = np.arange(len(table))
     names = [str(model).replace("_", " ") for model in table.index]
+    names = [textwrap.fill(name, style.NAME) for name in style.shorten(names, style.LEGEND_NAME)]
 
     ax = style.axes(ax, grid="x", size=(8, max(2.2, 1.2 + 0.6 * len(table))))
     ax.axvline(0, color=style.BLACK, linestyle="--", lw=1.2, zorder=1)

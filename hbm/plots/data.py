@@ -46,6 +46,8 @@ def plot_students(
 
     Raises
     ------
+    TypeError
+        If an argument is of another kind.
     ValueError
         If a column is missing, a number is not finite, or a school is in two districts.
 
@@ -132,6 +134,8 @@ def plot_exam_table(
 
     Raises
     ------
+    TypeError
+        If an argument is of another kind.
     ValueError
         If a column is missing, or a mean is not a proportion.
 
@@ -194,6 +198,8 @@ def plot_authorities(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
     Raises
     ------
+    TypeError
+        If an argument is of another kind.
     ValueError
         If a column is missing, a school is in two authorities, or a number is not allowed.
 

@@ -55,6 +55,8 @@ def plot_densities(
 
     Raises
     ------
+    TypeError
+        If an argument is of another kind.
     ValueError
         If a column is missing, a number is not finite or out of bounds, or a group has no truth.
 
@@ -73,7 +75,7 @@ def plot_densities(
     styles = marks.line_styles(len(groups.labels))
     few = len(groups.labels) <= len(style.COLOURS)
     ax = style.axes(ax, grid="both")
-    for i, label in enumerate(groups.labels):
+    for i, label in enumerate(style.shorten(groups.labels, style.LEGEND_NAME)):
         values = numbers[groups.index == i]
         marks.draw_density(ax, values, low, high, label=label, **styles[i])
         if true is not None and few:
@@ -115,9 +117,12 @@ def plot_density(
     Returns
     -------
     matplotlib.axes.Axes
+        Draws that are all alike have no density: a line stands at their value.
 
     Raises
     ------
+    TypeError
+        If an argument is of another kind.
     ValueError
         If there are no draws, or one is not finite or out of bounds.
 
@@ -132,9 +137,21 @@ def plot_density(
     low, high = inputs.bounds(unit, bounds)
     name = str(name or getattr(draws, "name", None) or "value")
     values = inputs.finite(np.ravel(draws), name, low, high)
+    title = f"{name}: {style.count(values.size, 'draw')}"
+    if marks.constant(values):
+        title += ", all of them " if values.size > 1 else ", "
+        title += style.amount(values[0], unit)
+    else:
+        title += "; shaded: 95 %"
+    if truth is not None:
+        truth = inputs.number(truth, "truth")
     ax = style.axes(ax, grid="both")
     marks.draw_shaded_density(ax, values, low, high, color=style.BLUE)
-    title = f"{name}: {values.size:,} draws; shaded: 95 %"
+    if marks.constant(values):
+        shown = np.array([values[0], values[0] if truth is None else truth])
+        margin = 0.1 * np.abs(shown).max() or 1.0
+        ax.set_xlim(shown.min() - margin, shown.max() + margin)
+        ax.set_yticks([])
     if truth is not None:
         ax.axvline(truth, color=style.BLACK, linestyle="--", lw=1.5)
         title += "; dashed: true value"
@@ -169,6 +186,8 @@ def plot_betas(
 
     Raises
     ------
+    TypeError
+        If an argument is of another kind.
     ValueError
         If the columns are others, a parameter is not allowed, or `points` does not fit the rows.
 
@@ -197,6 +216,7 @@ def plot_betas(
     named = parameters.columns[0] not in pair
     if named:
         labels = group(parameters, parameters.columns[0]).labels
+        labels = style.shorten(labels, style.LEGEND_NAME)
     else:
         labels = [
             f"{letters[0]} = {first:g}, {letters[1]} = {second:g}"
@@ -204,6 +224,10 @@ def plot_betas(
         ]
     if len(labels) != len(parameters):
         raise ValueError(f"column {parameters.columns[0]!r} names two densities alike")
+    if points is not None and not isinstance(points, Sequence | np.ndarray):
+        raise TypeError(
+            f"points must hold one array a row of parameters, got {type(points).__name__}"
+        )
     if points is not None and len(points) != len(parameters):
         raise ValueError(
             f"points must hold one array a row of parameters: {len(parameters)}, not {len(points)}"
@@ -259,10 +283,12 @@ def plot_spreads(
     -------
     matplotlib.axes.Axes
         One line a level, from the top, its 95 % interval shaded; the x-axis ends where the
-        posteriors do, and priors may go on.
+        posteriors do, and priors may go on. A spread that does not vary is a line at its value.
 
     Raises
     ------
+    TypeError
+        If an argument is of another kind.
     ValueError
         If the fit has learned no spread between groups, or `prior` has none of the same name.
 
@@ -300,7 +326,7 @@ def plot_spreads(
                 f"the prior has no {', '.join(missing)}; pass the result of "
                 "hbm.sample_prior_predictive for the same model"
             )
-    if not unit and any(str(name).startswith("nu_") for name in posterior):
+    if not inputs.text(unit) and any(str(name).startswith("nu_") for name in posterior):
         unit = "logits"
     ax = style.axes(ax, grid="both")
     handles, right = [], 0.0
@@ -308,16 +334,17 @@ def plot_spreads(
         values = inputs.finite(np.ravel(posterior[name]), name, 0, np.inf)
         colour = style.COLOURS[i]
         label = f"between {style.plural(name[4:])}"
-        grid = marks.draw_shaded_density(ax, values, 0, np.inf, color=colour, label=label)
+        alike = f": {values[0]:g}" if marks.constant(values) else ""
+        grid = marks.draw_shaded_density(ax, values, 0, np.inf, color=colour, label=label + alike)
         handles.append(ax.lines[-1])
-        right = max(right, grid[-1])
+        right = max(right, grid[-1] * (1.25 if alike else 1))
         if prior is not None:
             values = inputs.finite(np.ravel(prior["prior"][name]), name, 0, np.inf)
             dashes = {"color": colour, "lw": 1.5, "linestyle": (2 * i, (4, 4))}
             marks.draw_density(ax, values, 0, np.inf, label=f"{label}, prior", **dashes)
             handles.append(ax.lines[-1])
     style.finish_density(ax, "Standard deviation between groups", unit)
-    ax.set_xlim(0, right)
+    ax.set_xlim(0, right or 1.0)
     ends = "posterior, 95 % shaded" + ("; dashed: prior" if prior is not None else "")
     style.title(ax, f"Spread between groups: {ends}")
     style.legend(ax, handles)

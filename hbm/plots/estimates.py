@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +23,8 @@ def plot_estimates(
     *,
     others: Mapping[str, Mapping[str, float]] | None = None,
     reference: Mapping[str, float | Mapping[str, float]] | None = None,
-    unit: str = "",
+    unit: str | None = None,
+    prob: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the estimate of each group with its interval, beside other values of the same groups.
@@ -38,8 +40,12 @@ def plot_estimates(
     reference : mapping of name to a number or a mapping of label to number, optional
         What the groups are compared with, dashed: ``{"grand mean": 176.4}`` is one line across;
         a number for each label, such as the mean of its district, is drawn under its groups.
-    unit : str
-        ``"%"`` for proportions, or the unit of the estimates, for example ``"cm"``.
+    unit : str, optional
+        ``"%"`` for proportions, or the unit of the estimates, for example ``"cm"``. By default
+        ``"%"`` where the table says that it holds proportions.
+    prob : float, optional
+        Probability inside the intervals, for a table that has lost it, as it does in a merge or a
+        file. Without it the picture names no level.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -50,6 +56,8 @@ def plot_estimates(
 
     Raises
     ------
+    TypeError
+        If an argument is of another kind.
     ValueError
         If a column is missing, or `others` or `reference` lack one of the groups.
 
@@ -64,16 +72,25 @@ def plot_estimates(
     'Mean (cm)'
     """
     name, labels = inputs.estimated(estimates)
+    prob, unit = inputs.level(estimates, prob), inputs.unit_of(estimates, unit)
     n = len(labels)
+    beside = {
+        what: inputs.by_label(values, labels, what)
+        for what, values in inputs.by_name(others, "others").items()
+    }
+    lines = {
+        what: np.full(n, value) if isinstance(value, Real) else inputs.by_label(value, labels, what)
+        for what, value in inputs.by_name(reference, "reference").items()
+    }
     x = np.arange(n)
     ax = style.axes(ax, grid="y")
-    handles = [marks.draw_intervals(ax, x, estimates)]
+    handles = [marks.draw_intervals(ax, x, estimates, prob)]
     # Beside the estimate where there is room, on it where there is none.
     step, size = (0.16, 6) if n <= style.MANY else (0.0, 3)
-    for i, (what, values) in enumerate((others or {}).items()):
+    for i, (what, values) in enumerate(beside.items()):
         handles += ax.plot(
             x + step * (i + 1),
-            inputs.by_label(values, labels, what),
+            values,
             linestyle="none",
             marker=style.MARKERS[i % len(style.MARKERS)],
             ms=size,
@@ -81,14 +98,12 @@ def plot_estimates(
             label=what,
             zorder=4 if n <= style.MANY else 2,
         )
-    for i, (what, value) in enumerate((reference or {}).items()):
+    for i, (what, values) in enumerate(lines.items()):
         dashed = {"color": (style.BLACK, style.GREY, style.PURPLE)[i % 3], "lw": 1.5}
-        one = np.isscalar(value)
-        values = np.full(n, value) if one else inputs.by_label(value, labels, what)
         handles.append(marks.draw_segments(ax, values, linestyle="--", label=what, **dashed))
     style.name_groups(ax, labels, name)
     style.quantity(ax.yaxis, "Mean", unit)
-    style.title(ax, f"{style.count(n, name)}: estimates with {style.interval(estimates)}s")
+    style.title(ax, f"{style.count(n, name)}: estimates with {style.interval(prob)}s")
     style.legend(ax, handles)
     return ax
 
@@ -98,6 +113,7 @@ def plot_caterpillar(
     table: pd.DataFrame,
     *,
     reference: Mapping[str, float] | None = None,
+    prob: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the estimates of groups over their observed means, in the order of the latter.
@@ -112,6 +128,9 @@ def plot_caterpillar(
         and ``n_students``.
     reference : mapping of name to number, optional
         Dashed lines across, for example ``{"population mean": 0.64}``.
+    prob : float, optional
+        Probability inside the intervals, for a table that has lost it, as it does in a merge or a
+        file. Without it the picture names no level.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -123,6 +142,8 @@ def plot_caterpillar(
 
     Raises
     ------
+    TypeError
+        If an argument is of another kind.
     ValueError
         If a column is missing, or the two tables do not hold the same groups.
 
@@ -137,6 +158,11 @@ def plot_caterpillar(
     ['b', 'a']
     """
     name, labels = inputs.estimated(estimates)
+    prob = inputs.level(estimates, prob)
+    reference = {
+        what: inputs.number(value, repr(what))
+        for what, value in inputs.by_name(reference, "reference").items()
+    }
     inputs.numbers(table, "mean", 0, 1)
     observed = pd.Series(table["mean"].to_numpy(), index=list(group(table, name).labels))
     unknown = [label for label in observed.index if label not in set(labels)]
@@ -148,17 +174,17 @@ def plot_caterpillar(
     by_label = table.set_axis(observed.index).loc[[labels[i] for i in order]]
     x = np.arange(len(labels))
     ax = style.axes(ax, grid="y")
-    bars = marks.draw_intervals(ax, x, estimates.iloc[order])
+    bars = marks.draw_intervals(ax, x, estimates.iloc[order], prob)
     sizes, size_handles = marks.sizes(by_label, "n_students", "student", hollow=True)
     rings = {"facecolors": "none", "edgecolors": style.VERMILLION, "lw": 0.9, "zorder": 4}
     ax.scatter(x, by_label["mean"], s=sizes, **rings)
     lines = [
         ax.axhline(value, color=style.BLACK, linestyle="--", lw=1.5, zorder=1, label=what)
-        for what, value in (reference or {}).items()
+        for what, value in reference.items()
     ]
     style.name_groups(ax, list(by_label.index), name)
     style.quantity(ax.yaxis, "Mean score", "%")
-    intervals = f"with the model's {style.interval(estimates)}s"
+    intervals = f"with the model's {style.interval(prob)}s"
     style.title(ax, f"{style.count(len(x), name)} by observed mean, {intervals}")
     style.legend(ax, [bars, *size_handles, *lines], inside=len(x) > style.MANY)
     return ax
@@ -187,6 +213,8 @@ def plot_agreement(
 
     Raises
     ------
+    TypeError
+        If an argument is of another kind.
     ValueError
         If a column is missing or holds a number that is not finite.
 
@@ -200,6 +228,7 @@ def plot_agreement(
     """
     first, second = inputs.numbers(table, x), inputs.numbers(table, y)
     both = np.concatenate([first, second])
+    inputs.text(unit)
     margin = 0.08 * (np.ptp(both) or 1.0)
     limits = both.min() - margin, both.max() + margin
     ax = style.axes(ax, grid="both", size=(6, 6))

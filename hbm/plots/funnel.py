@@ -21,6 +21,7 @@ def plot_funnel(
     limits: pd.DataFrame,
     *,
     unit: str | None = None,
+    prob: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw raw means against numbers of individuals, with control limits.
@@ -35,6 +36,9 @@ def plot_funnel(
     unit : str, optional
         ``"%"`` for proportions, or the unit of the means, for example ``"cm"``. By default ``"%"``
         where the limits say that they are proportions.
+    prob : float, optional
+        Probability between the limits, for limits that have lost it, as they do in a file. Without
+        it the picture names no level.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -47,6 +51,8 @@ def plot_funnel(
 
     Raises
     ------
+    TypeError
+        If an argument is of another kind.
     ValueError
         If a column is missing, or a group is smaller or larger than the limits reach.
 
@@ -68,6 +74,8 @@ def plot_funnel(
     name, labels = inputs.labels(table)
     size = str(limits.columns[0])
     require_columns(table, [size])
+    prob, unit = inputs.level(limits, prob), inputs.unit_of(limits, unit)
+    limits = limits.sort_values(size, kind="stable")
     n, raw = inputs.numbers(table, size, 1), inputs.numbers(table, "raw_mean")
     grid = limits[size].to_numpy(float)
     beyond = [label for label, m in zip(labels, n, strict=True) if not grid[0] <= m <= grid[-1]]
@@ -106,8 +114,8 @@ def plot_funnel(
         marker="D",
         **(look | {"zorder": 4}),
     )
-    style.quantity(ax.yaxis, "Raw mean", inputs.unit_of(limits, unit))
-    title = f"Raw means of {style.count(len(n), name)}, with {style.interval(limits, 'limits')}"
+    style.quantity(ax.yaxis, "Raw mean", unit)
+    title = f"Raw means of {style.count(len(n), name)}, with {style.interval(prob, 'limits')}"
     style.title(ax, title)
     style.legend(ax, [band, lines], title="Where raw means would lie", below=True)
     furthest = np.argsort(-np.abs(raw - at("centre")) / (at("upper") - at("lower")), kind="stable")

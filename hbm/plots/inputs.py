@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,61 @@ INFINITE = (-np.inf, np.inf)
 
 def bounds(unit: str, bounds: tuple[float, float] | None) -> tuple[float, float]:
     """Return the ends of the values' range: (0, 1) for proportions, open for others."""
-    return bounds or ((0.0, 1.0) if unit == "%" else (-np.inf, np.inf))
+    text(unit)
+    if bounds is None:
+        return (0.0, 1.0) if unit == "%" else INFINITE
+    if not isinstance(bounds, Sequence) or [isinstance(x, Real) for x in bounds] != [True, True]:
+        raise TypeError(f"bounds must be two numbers, such as (0, 1), got {bounds!r}")
+    low, high = map(float, bounds)
+    if not low < high:
+        raise ValueError(f"bounds must ascend, got {bounds!r}")
+    return low, high
+
+
+def text(unit: str) -> str:
+    """Return a unit, or refuse what is none."""
+    if not isinstance(unit, str):
+        raise TypeError(f"unit must be text, such as '%' or 'cm', got {unit!r}")
+    return unit
+
+
+def number(value: float, name: str) -> float:
+    """Return a number, or refuse what is none."""
+    if not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    if not np.isfinite(value):
+        raise ValueError(f"{name} must be a finite number, got {value!r}")
+    return float(value)
+
+
+def count(value: int, name: str) -> int:
+    """Return a whole number of 1 or more, or refuse what is none."""
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be 1 or more, got {value!r}")
+    return int(value)
+
+
+def probability(prob: float) -> float:
+    """Return a probability, or refuse what is none."""
+    if not isinstance(prob, Real):
+        raise TypeError(f"prob must be a number, got {prob!r}; 0.95 is 95 %")
+    if not 0 < prob < 1:
+        raise ValueError(f"prob must lie between 0 and 1, got {prob!r}; 0.95 is 95 %")
+    return float(prob)
+
+
+def level(table: pd.DataFrame, prob: float | None) -> float | None:
+    """Return the level of a table's intervals: its own or, where that is lost, the one given."""
+    own = table.attrs.get("prob")
+    if prob is None:
+        return own
+    if own is not None and not np.isclose(probability(prob), own):
+        raise ValueError(
+            f"the intervals of the table hold {100 * own:g} %, and prob is {prob:g}; leave it out"
+        )
+    return probability(prob)
 
 
 def finite(values: np.ndarray, name: str, low: float, high: float) -> np.ndarray:
@@ -46,15 +101,32 @@ def numbers(table: pd.DataFrame, column: str, low=-np.inf, high=np.inf) -> np.nd
 
 def by_label(values: Mapping[str, float], labels: Sequence[str], what: str) -> np.ndarray:
     """Return the values in the order of the labels, both compared as text."""
-    if isinstance(values, pd.DataFrame):
+    if not isinstance(values, Mapping | pd.Series):
         raise TypeError(
-            f"{what!r} must map labels to numbers, for example table.set_index(...)['mean']"
+            f"{what!r} must map labels to numbers, for example table.set_index(...)['mean'], "
+            f"got {type(values).__name__}"
         )
-    text = {str(label): float(value) for label, value in values.items()}
-    missing = [label for label in labels if str(label) not in text]
+    known = {str(label): value for label, value in values.items()}
+    missing = [label for label in labels if str(label) not in known]
     if missing:
-        raise ValueError(f"{what!r} has no value for {some(missing)}; it has: {some(list(text))}")
-    return np.array([text[str(label)] for label in labels])
+        raise ValueError(f"{what!r} has no value for {some(missing)}; it has: {some(list(known))}")
+    found = [known[str(label)] for label in labels]
+    bad = [i for i, value in enumerate(found) if not isinstance(value, Real)]
+    if bad:
+        raise TypeError(
+            f"{what!r} must map labels to numbers, and {labels[bad[0]]!r} has {found[bad[0]]!r}"
+        )
+    return np.array(found, dtype=float)
+
+
+def by_name(values: Mapping | None, what: str) -> Mapping:
+    """Return a mapping from names of what is drawn, or refuse what is none."""
+    if not isinstance(values, Mapping | None):
+        raise TypeError(
+            f"{what} must map names to what is drawn, such as {{'mean': ...}}, "
+            f"got {type(values).__name__}"
+        )
+    return values or {}
 
 
 def made_by(maker: str, table: pd.DataFrame, columns: Sequence[str]) -> None:
@@ -106,7 +178,7 @@ def size_column(table: pd.DataFrame) -> str:
 def unit_of(table: pd.DataFrame, unit: str | None) -> str:
     """Return the unit given or, without one, what the table says."""
     if unit is not None:
-        return unit
+        return text(unit)
     return "%" if table.attrs.get("proportions") else ""
 
 

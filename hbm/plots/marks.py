@@ -35,9 +35,14 @@ def kernel_density(values: np.ndarray, low: float, high: float) -> tuple[np.ndar
     return grid, density / (bandwidth * np.sqrt(2 * np.pi))
 
 
+def constant(values: np.ndarray) -> bool:
+    """Tell whether there are no two different values, and so no density."""
+    return np.ptp(values) == 0
+
+
 def draw_density(ax: Axes, values: np.ndarray, low: float, high: float, **look):
     """Draw a density, or a tick where there are no two different values; return the curve."""
-    if np.ptp(values) == 0:
+    if constant(values):
         tick = {key: look[key] for key in ("color", "alpha") if key in look}
         label = look.get("label")
         ax.plot(values[:1], [0], marker="|", ms=14, linestyle="none", label=label, **tick)
@@ -50,7 +55,13 @@ def draw_density(ax: Axes, values: np.ndarray, low: float, high: float, **look):
 def draw_shaded_density(
     ax: Axes, values: np.ndarray, low: float, high: float, *, color, label=None
 ):
-    """Draw a density with its central 95 % shaded; return the grid it is drawn on."""
+    """Draw a density with its central 95 % shaded; return the grid it is drawn on.
+
+    Where there are no two different values it is a line across.
+    """
+    if constant(values):
+        ax.axvline(values[0], color=color, lw=2, label=label)
+        return values[:1]
     grid, density = draw_density(ax, values, low, high, color=color, lw=2, label=label)
     lower, upper = np.quantile(values, [0.025, 0.975])
     inside = (grid >= lower) & (grid <= upper)
@@ -58,8 +69,8 @@ def draw_shaded_density(
     return grid
 
 
-def draw_intervals(ax: Axes, x: np.ndarray, estimates: pd.DataFrame):
-    """Draw means and intervals; return what stands for them in a legend."""
+def draw_intervals(ax: Axes, x: np.ndarray, estimates: pd.DataFrame, prob: float | None):
+    """Draw means and intervals of a level; return what stands for them in a legend."""
     n = len(x)
     mean, lower, upper = estimates[["mean", "lower", "upper"]].to_numpy(dtype=float).T
     return ax.errorbar(
@@ -71,7 +82,7 @@ def draw_intervals(ax: Axes, x: np.ndarray, estimates: pd.DataFrame):
         color=style.BLUE,
         ecolor=style.BLUE,
         elinewidth=style.bar_width(n),
-        label=f"estimate and {style.interval(estimates)}",
+        label=f"estimate and {style.interval(prob)}",
         zorder=3,
     )
 
@@ -189,7 +200,8 @@ def largest_groups(table: pd.DataFrame, column: str | None) -> tuple[np.ndarray,
         shown = shown[: len(style.COLOURS) - 1]
     palette = dict(zip(shown.tolist(), style.COLOURS, strict=False))
     # A bare number says nothing in a legend.
-    names = [f"{column} {x}" if x.isdigit() else x for x in groups.labels]
+    names = style.shorten(groups.labels, style.LEGEND_NAME)
+    names = [f"{column} {x}" if x.isdigit() else x for x in names]
     entries = [(f"{names[i]} ({counts[i]})", colour) for i, colour in palette.items()]
     rest = len(counts) - len(palette)
     if rest:

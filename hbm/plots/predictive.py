@@ -49,6 +49,8 @@ def plot_predictive(
 
     Raises
     ------
+    TypeError
+        If an argument is of another kind.
     ValueError
         If `draws` has no dimension of observations, or a number is not finite or out of bounds.
 
@@ -61,6 +63,7 @@ def plot_predictive(
     '100 simulated data sets; vertical line: mean of all'
     """
     low, high = inputs.bounds(unit, bounds)
+    n_curves = inputs.count(n_curves, "n_curves")
     name = str(name or getattr(draws, "name", None) or "value")
     if isinstance(draws, xr.DataArray):
         sample = [dim for dim in ("chain", "draw", "sample") if dim in draws.dims]
@@ -125,6 +128,8 @@ def plot_predictive_by_group(
 
     Raises
     ------
+    TypeError
+        If an argument is of another kind.
     ValueError
         If there is not exactly one dimension of groups, one of them was not observed, or a number
         is not finite.
@@ -146,8 +151,8 @@ def plot_predictive_by_group(
         raise ValueError(
             f"replicated must have one dimension of groups beside chain and draw; it has {dims}"
         )
-    if not 0 < prob < 1:
-        raise ValueError(f"prob must lie between 0 and 1, got {prob!r}; 0.95 is 95 %")
+    inputs.probability(prob)
+    inputs.text(unit)
     (name,) = dims
     labels = [str(label) for label in replicated[name].to_numpy()]
     seen = inputs.finite(

@@ -21,6 +21,7 @@ def plot_shrinkage(
     *,
     colour_by: str | None = None,
     unit: str | None = None,
+    prob: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw each group's way from its raw mean to its estimate, and what it is pulled to.
@@ -35,6 +36,9 @@ def plot_shrinkage(
     unit : str, optional
         ``"%"`` for proportions, or the unit of the means, for example ``"cm"``. By default ``"%"``
         where the table says that it holds proportions.
+    prob : float, optional
+        Probability inside the intervals, for a table that has lost it, as it does in a merge or a
+        file. Without it the picture names no level.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -44,9 +48,12 @@ def plot_shrinkage(
         The group of rank i, from the lowest raw mean, is at x = i: a ring at its raw mean, whose
         area is its number of individuals, a line from there to a dot at its estimate, the pale
         interval of that, and a short line at the target, or one line across if all have the same.
+        The target is called what the table says it is: its parent's mean or the population's.
 
     Raises
     ------
+    TypeError
+        If an argument is of another kind.
     ValueError
         If a column is missing, or a number is not finite.
 
@@ -64,6 +71,7 @@ def plot_shrinkage(
     inputs.made_by("hbm.shrinkage", table, columns)
     name, _ = inputs.estimated(table)
     size = inputs.size_column(table)
+    prob, unit = inputs.level(table, prob), inputs.unit_of(table, unit)
     for column in ("raw_mean", "target"):
         inputs.numbers(table, column)
     colours, handles = marks.largest_groups(table, colour_by)
@@ -71,20 +79,14 @@ def plot_shrinkage(
     order = np.argsort(table["raw_mean"].to_numpy(), kind="stable")
     rows, colours, n = table.iloc[order], colours[order], len(table)
     x, many = np.arange(n), n > style.MANY
-    lower, upper, raw, mean, target = (
-        rows[column].to_numpy(float) for column in ("lower", "upper", "raw_mean", "mean", "target")
+    lower, upper, raw, mean = (
+        rows[column].to_numpy(float) for column in ("lower", "upper", "raw_mean", "mean")
     )
     individual = style.singular(size.removeprefix("n_"))
     areas, size_handles = marks.sizes(rows, size, individual, hollow=True, colour=ring)
 
     ax = style.axes(ax, grid="y", size=(8, 7) if many and colour_by else (8, 5))
-    one_target = np.allclose(target, target[0], rtol=1e-9)
-    if one_target:
-        lines = ax.axhline(target[0], color=style.BLACK, linestyle="--", lw=1.2, zorder=1)
-    else:
-        colour = style.GREY if many else style.BLACK
-        lines = ax.hlines(target, x - 0.4, x + 0.4, colors=colour, lw=1.2, zorder=1.5)
-    lines.set_label("mean of the population" if one_target else "target it is pulled to")
+    lines = _draw_targets(ax, rows)
     width, dot = style.bar_width(n), marks.dot_size(n) ** 2
     # The groups without a colour of their own first, so that they hide none that has one.
     for grey in (True, False):
@@ -99,13 +101,39 @@ def plot_shrinkage(
         rings = {"facecolors": "none", "edgecolors": edges, "lw": 0.9 if n <= 200 else 0.6}
         ax.scatter(x[i], raw[i], s=areas[i], zorder=4 + up, **rings)
     look = {"colour": style.BLUE if colour_by is None else style.GREY}
-    interval = marks.patch_handle(style.interval(table), alpha=0.3, **look)
+    interval = marks.patch_handle(style.interval(prob), alpha=0.3, **look)
     handles = [*size_handles, marks.dot_handle("estimate", **look), interval, lines, *handles]
     style.name_groups(ax, list(group(rows, name).labels), name)
-    style.quantity(ax.yaxis, "Mean", inputs.unit_of(table, unit))
+    style.quantity(ax.yaxis, "Mean", unit)
     style.title(ax, f"{style.count(n, name)} by raw mean, each pulled to its estimate")
     style.legend(ax, handles, inside=many and colour_by is None, below=many)
     return ax
+
+
+def _draw_targets(ax: Axes, rows: pd.DataFrame):
+    """Draw what each row's group is pulled to, and say what that is as far as the table does."""
+    target, many = rows["target"].to_numpy(float), len(rows) > style.MANY
+    if np.allclose(target, target[0], rtol=1e-9):
+        lines = ax.axhline(target[0], color=style.BLACK, linestyle="--", lw=1.2, zorder=1)
+    else:
+        x, colour = np.arange(len(rows)), style.GREY if many else style.BLACK
+        lines = ax.hlines(target, x - 0.4, x + 0.4, colors=colour, lw=1.2, zorder=1.5)
+    parent = _parent(rows)
+    if parent is None:
+        lines.set_label("target it is pulled to")
+    else:
+        of = f"its {parent}".replace("_", " ") if parent else "the population"
+        lines.set_label(f"mean of {of}")
+    return lines
+
+
+def _parent(table: pd.DataFrame) -> str | None:
+    """Return the name of the groups' parents, "" if there are none, or None if nothing says."""
+    if "parent" in table.attrs:
+        return table.attrs["parent"]
+    # A table from a file has lost its attrs, but may have the share of the parent.
+    shares = [str(c).removeprefix("share_") for c in table if str(c).startswith("share_")]
+    return next((level for level in shares if level in table), None)
 
 
 def plot_pooling(
@@ -135,6 +163,8 @@ def plot_pooling(
 
     Raises
     ------
+    TypeError
+        If an argument is of another kind.
     ValueError
         If a column is missing, or a factor is not between 0 and 1.
 
@@ -161,8 +191,7 @@ def plot_pooling(
     ax.scatter(n[~alone], pooling[~alone], c=colours[~alone], **look)
     if alone.any():
         ax.scatter(n[alone], pooling[alone], facecolors="white", edgecolors=colours[alone], **look)
-        parent = table.attrs.get("parent") or "parent"
-        label = f"only {name} of its {parent}".replace("_", " ")
+        label = f"only {name} of its {_parent(table) or 'parent'}".replace("_", " ")
         handles.append(marks.dot_handle(label, hollow=True))
     style.quantity(ax.yaxis, "Pooling factor (0: raw mean, 1: target)")
     style.title(ax, f"{style.count(len(n), name)}: how much of the estimate is the target")
@@ -178,6 +207,7 @@ def plot_nesting(
     parents: pd.DataFrame,
     *,
     unit: str | None = None,
+    prob: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the estimates of parents, such as authorities, with those of their groups beside.
@@ -188,8 +218,8 @@ def plot_nesting(
         The groups: result of ``hbm.shrinkage(fit, "school")``, with the column of parents.
     parents : pandas.DataFrame
         The parents: result of ``hbm.shrinkage(fit, "authority")``.
-    unit : str, optional
-        As in `plot_shrinkage`.
+    unit, prob : optional
+        As in `plot_shrinkage`, of the table of parents.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -202,6 +232,8 @@ def plot_nesting(
 
     Raises
     ------
+    TypeError
+        If an argument is of another kind.
     ValueError
         If a column is missing, or a group's parent is not among the parents.
 
@@ -221,6 +253,7 @@ def plot_nesting(
         inputs.made_by("hbm.shrinkage", each, ["mean", "lower", "upper"])
     parent, names = inputs.estimated(parents)
     name, _ = inputs.estimated(table)
+    prob, unit = inputs.level(parents, prob), inputs.unit_of(parents, unit)
     if parent not in table:
         raise ValueError(
             f"the groups have no column {parent!r}, the level of the parents; give the table of "
@@ -254,15 +287,14 @@ def plot_nesting(
         ax.scatter(at, mean, s=9, c=style.ORANGE, alpha=0.8, linewidths=0, zorder=2)
         handle = marks.dot_handle(f"its {style.plural(name)}", colour=style.ORANGE)
     sorted_parents = parents.iloc[order]
-    interval = marks.draw_intervals(ax, np.arange(len(names)), sorted_parents)
-    interval.set_label(f"{style.heading(parent).lower()} and {style.interval(parents)}")
+    interval = marks.draw_intervals(ax, np.arange(len(names)), sorted_parents, prob)
+    interval.set_label(f"{style.heading(parent).lower()} and {style.interval(prob)}")
     handles = [interval, handle]
     if "target" in parents:
-        centre = float(parents["target"].mean())
-        dashed = {"color": style.BLACK, "linestyle": "--", "lw": 1.2, "zorder": 1}
-        handles.append(ax.axhline(centre, label="mean of the population", **dashed))
+        inputs.numbers(parents, "target")
+        handles.append(_draw_targets(ax, sorted_parents))
     style.name_groups(ax, [names[i] for i in order], parent)
-    style.quantity(ax.yaxis, "Mean", inputs.unit_of(parents, unit))
+    style.quantity(ax.yaxis, "Mean", unit)
     style.title(
         ax,
         f"Estimates of {style.count(len(names), parent)} and their {style.count(len(rows), name)}",

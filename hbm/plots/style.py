@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+
+from hbm.tables import words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,14 +27,27 @@ MARKERS = ("D", "s", "^", "v", "P", "X")
 GREY, PALE = "#6E6E6E", "#DDDDDD"
 TEXT, LETTER = 10, 6  # points: size of text, width of a letter
 MANY = 40  # groups, above which marks get small and room for labels is short
+NAME, LEGEND_NAME = 24, 40  # letters: names are shortened to these under an axis and in legends
 
 
 def axes(ax: Axes | None, *, grid: str, size: tuple[float, float] = (8, 5)) -> Axes:
-    """Return Axes in the one style of all pictures."""
+    """Return Axes in the one style of all pictures, on a face that black can be read on."""
+    import matplotlib.axes
+    from matplotlib.colors import to_rgba
+
     if ax is None:
         import matplotlib.pyplot as plt
 
         _, ax = plt.subplots(figsize=size, layout="constrained", facecolor="white")
+    elif not isinstance(ax, matplotlib.axes.Axes):
+        raise TypeError(
+            f"ax must be matplotlib Axes, such as figure.subplots() makes, got {type(ax).__name__}"
+        )
+    part = ax.get_figure()
+    faces = [to_rgba(each.get_facecolor()) for each in (part, part.figure)]
+    shown = next((face for face in faces if face[3] > 0.5), (1, 1, 1, 1))
+    if np.dot(shown[:3], [0.3, 0.59, 0.11]) < 0.7:
+        part.set_facecolor("white")
     ax.set_facecolor("white")
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(GREY)
@@ -57,6 +71,11 @@ def quantity(axis, label: str, unit: str = "") -> None:
     axis.set_label_text(label + suffix, fontsize=TEXT + 1, color=BLACK)
 
 
+def amount(value: float, unit: str = "") -> str:
+    """Write a number with its unit."""
+    return f"{100 * value:g}%" if unit == "%" else f"{value:g} {unit}".strip()
+
+
 def finish_density(ax: Axes, label: str, unit: str, low=-np.inf, high=np.inf) -> None:
     """Label a picture of densities; show the whole of a bounded range."""
     quantity(ax.xaxis, label, unit)
@@ -67,15 +86,19 @@ def finish_density(ax: Axes, label: str, unit: str, low=-np.inf, high=np.inf) ->
 
 
 def name_groups(ax: Axes, labels: list[str], name: str, at: Sequence[float] | None = None) -> None:
-    """Name groups under the axis: level if that fits, else upright, else not at all."""
+    """Name groups under the axis: level if that fits, else upright, else not at all.
+
+    Long names are shortened.
+    """
     if at is None:
         at = np.arange(len(labels))
         margin = max(0.6, 0.02 * len(labels))
         ax.set_xlim(-margin, len(labels) - 1 + margin)
-    room = points(ax, np.diff(at).min()) if len(labels) > 1 else np.inf
-    longest = max(map(len, labels))
-    level, upright = room >= LETTER * (longest + 1), room >= 1.3 * TEXT and longest <= 24
-    if level or upright:
+    room = points(ax, np.diff(at).min() if len(labels) > 1 else np.ptp(ax.get_xlim()))
+    fits = int(room / LETTER) - 1
+    labels = shorten(labels, max(fits, NAME))
+    level = max(map(len, labels)) <= fits
+    if level or room >= 1.3 * TEXT:
         ax.set_xticks(at, labels, rotation=0 if level else 90)
         quantity(ax.xaxis, heading(name))
     else:
@@ -142,7 +165,7 @@ def legend(
         widest = 5 * max(len(str(handle.get_label())) for handle in handles) + 40
         columns = int(_width(ax) // widest)
         place |= {"ncols": min(max(columns, 1), len(handles)), "frameon": False}
-    ax.legend(
+    drawn = ax.legend(
         handles=handles,
         title=title,
         alignment="left",
@@ -152,6 +175,7 @@ def legend(
         facecolor="white",
         **place,
     )
+    drawn.get_title().set_color(BLACK)
 
 
 def bar_width(n: int) -> float:
@@ -164,9 +188,8 @@ def wide_bar(n: int) -> float:
     return 6.0 if n <= MANY else 3.0 if n <= 200 else 0.9
 
 
-def interval(estimates: pd.DataFrame, what: str = "interval") -> str:
-    """Say which interval a table of estimates holds."""
-    prob = estimates.attrs.get("prob")
+def interval(prob: float | None, what: str = "interval") -> str:
+    """Say which interval it is, as far as its level is known."""
     return what if prob is None else f"{100 * prob:g} % {what}"
 
 
@@ -184,19 +207,50 @@ def heading(column: str) -> str:
 
 def singular(name: str) -> str:
     """Return the singular of a name of individuals: ``student``, ``person``."""
-    return {"people": "person"}.get(name, name.removesuffix("s"))
+    return words.singular(name).replace("_", " ")
 
 
 def plural(name: str) -> str:
     """Return the plural of a column's name."""
-    if name == "person":
-        return "people"
-    return (name[:-1] + "ies" if name.endswith("y") else name + "s").replace("_", " ")
+    return words.plural(name).replace("_", " ")
 
 
 def count(n: int, name: str) -> str:
     """Say how many there are: ``1 school``, ``89 authorities``."""
     return f"{n:,} {name.replace('_', ' ') if n == 1 else plural(name)}"
+
+
+def shorten(names: Sequence[str], most: int) -> list[str]:
+    """Shorten names to so many letters by ellipses, such that different ones stay different."""
+    number = {name: i for i, name in enumerate(names, 1)}
+    short = {name: _around(name, 0, most) for name in names}
+    for last in (False, False, False, True):
+        alike: dict[str, list[str]] = {}
+        for name, text in short.items():
+            alike.setdefault(text, []).append(name)
+        for group in alike.values():
+            letters = enumerate(zip(*group, strict=False))
+            differ = (i for i, at_i in letters if len(set(at_i)) > 1)
+            first = next(differ, min(map(len, group)))
+            for name in group if len(group) > 1 else ():
+                # In the end, where they differ in several places, they are numbered.
+                end = f" ({number[name]})" if last else ""
+                short[name] = _around(name, first, most - len(end)) + end
+    return [short[name] for name in names]
+
+
+def _around(name: str, at: int, most: int) -> str:
+    """Shorten a name to its beginning and what is around a position."""
+    if len(name) <= most:
+        return name
+    head = name[: most // 4].rstrip() + "…"
+    room = most - len(head)
+    # From the beginning of a word, if it is near.
+    start = max(name.rfind(" ", 0, at) + 1, at - room // 2)
+    start = min(start, len(name) - room)
+    if start <= len(head):
+        return name[: most - 1].rstrip() + "…"
+    return head + (name[start:] if len(name) == start + room else name[start:][: room - 1] + "…")
 
 
 def label_points(ax: Axes, x: ArrayLike, y: ArrayLike, labels: Sequence[str]) -> list[Text]:
@@ -209,15 +263,19 @@ def label_points(ax: Axes, x: ArrayLike, y: ArrayLike, labels: Sequence[str]) ->
     ax.get_figure().figure.draw_without_rendering()  # the whole one, if it is a part
     pixels = ax.transData.transform(np.column_stack([x, y]))
     names: dict[tuple, list[str]] = {}
-    for place, label in zip(np.round(pixels / 4).astype(int).tolist(), labels, strict=True):
+    places = np.round(pixels / 4).astype(int).tolist()
+    for place, label in zip(places, shorten(labels, NAME), strict=True):
         names.setdefault(tuple(place), []).append(label)
     inside, legend = ax.get_window_extent(), ax.get_legend()
     taken = [legend.get_window_extent()] if legend else []
     kept: list[Text] = []
     for place, shared in names.items():
+        # Several names, unless they are long.
+        shown = 3 if sum(map(len, shared[:3])) <= NAME else 1
+        more = f" and {len(shared) - shown} more" if len(shared) > shown else ""
         for dx, dy in ((5, 4), (5, -4), (-5, 4), (-5, -4)):
             text = ax.annotate(
-                ", ".join(shared),
+                ", ".join(shared[:shown]) + more,
                 ax.transData.inverted().transform(4 * np.array(place)),
                 (dx, dy),
                 textcoords="offset points",
