@@ -90,10 +90,11 @@ def read(table, sd_needed=True):
 
 def by_label(data):
     """Return what was read of each school, by its label."""
-    authority = data.coords["authority"][data.parent]
+    authorities, schools = data.levels
+    authority = authorities.labels[schools.parent]
     sd = np.nan_to_num(data.sd, nan=-1)
     columns = zip(data.n, data.mean, sd, authority, strict=True)
-    return dict(zip(data.coords["school"], columns, strict=True))
+    return dict(zip(schools.labels, columns, strict=True))
 
 
 @given(exam_tables(), st.booleans())
@@ -121,11 +122,11 @@ def test_any_possible_exam_table_makes_a_model(table, name, observe):
     model = model_function(name)(table, observe=observe)
     pd.testing.assert_frame_equal(table, before)
     data, held = read(table, observe == "mean and sd"), data_of(model)
-    assert model.coords["school"] == tuple(data.coords["school"])
+    assert model.coords["school"] == tuple(data.levels[-1].labels)
     for column, values in (("n_students", data.n), ("mean", data.mean), ("sd", data.sd)):
         np.testing.assert_array_equal(held[column], np.nan_to_num(values))
     if "authority" in model.coords:
-        np.testing.assert_array_equal(held["authority_of_school"], data.parent)
+        np.testing.assert_array_equal(held["authority_of_school"], data.levels[-1].parent)
 
 
 @given(exam_tables(), st.floats(0.001, 0.999), st.floats(0.1, 1000))

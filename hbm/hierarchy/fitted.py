@@ -213,12 +213,12 @@ def check_draws(fit: xr.DataTree) -> None:
             f"fit has no posterior; its groups are: {', '.join(fit.children) or 'none'}. "
             "Pass the result of hbm.sample"
         )
-    lost = [dim for dim in ("chain", "draw") if dim not in fit["posterior"].sizes]
-    if lost:
-        raise ValueError(
-            f"the posterior has no dimension {lost[0]!r}; to select one {lost[0]} and keep the "
-            f"dimension, give a list: fit.sel({lost[0]}=[0])"
-        )
+    for dim in ("chain", "draw"):
+        if dim not in fit["posterior"].sizes:
+            raise ValueError(
+                f"the posterior has no dimension {dim!r}, as after fit.sel({dim}=0): select "
+                f"with a list, fit.sel({dim}=[0]), which keeps it"
+            )
 
 
 def flat(fit: xr.DataTree, name: str) -> Floats:

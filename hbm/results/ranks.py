@@ -138,7 +138,6 @@ def ranks(
     >>> round(table.attrs["told_apart"], 2), table.attrs["told_apart_between_tiers"]
     (0.67, 1.0)
     """
-    _check_dims(fit)
     variable = f"mu_{group}"
     summary = estimates(fit, variable, prob)
     values = flat_draws(fit, f"eta_{group}" if _in_logits(fit, group) else variable)
@@ -253,7 +252,6 @@ def pairwise(fit: xr.DataTree, group: str, labels: Sequence[str] | None = None) 
     c        NaN  0.75
     a       0.25   NaN
     """
-    _check_dims(fit)
     if isinstance(labels, str) or not isinstance(labels, Iterable | None):
         raise TypeError(f"labels must be a list of labels, got {labels!r}; write [{labels!r}, ...]")
     variable = f"mu_{group}"
@@ -285,17 +283,6 @@ def pairwise(fit: xr.DataTree, group: str, labels: Sequence[str] | None = None) 
 def _in_logits(fit: xr.DataTree, group: str) -> bool:
     """Tell whether there are logits: they are nearer to Normal than means, and ranked the same."""
     return f"eta_{group}" in fit["posterior"].to_dataset()
-
-
-def _check_dims(fit: xr.DataTree) -> None:
-    """Raise if chains or draws were selected one by one; what is no fit, others refuse."""
-    if isinstance(fit, xr.DataTree) and "posterior" in fit.children:
-        for dim in ("chain", "draw"):
-            if dim not in fit["posterior"].sizes:
-                raise ValueError(
-                    f"the posterior has no dimension {dim!r}, as after fit.sel({dim}=0): select "
-                    f"with a list, fit.sel({dim}=[0]), which keeps it"
-                )
 
 
 def _check_draws(values: np.ndarray, summary: pd.DataFrame, group: str) -> None:
