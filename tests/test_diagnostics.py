@@ -37,6 +37,7 @@ def test_independent_draws_pass(draws):
         "R-hat",
         "bulk ESS",
         "tail ESS",
+        "finite",
         "divergences",
         "E-BFMI",
     ]
@@ -87,6 +88,70 @@ def test_a_quantity_that_does_not_vary_is_left_out(draws):
     assert hbm.diagnose(fit_of(draws)).ok
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(("n", "said"), [(3, "3 of 4000"), (4000, "4000 of 4000")])
+def test_draws_that_are_no_numbers_fail_and_are_counted(draws, bad, n, said):
+    draws[:, :, 1].flat[:n] = bad
+    fit = fit_of(draws)
+    diagnosis = hbm.diagnose(fit)
+    row = diagnosis.checks.set_index("check").loc["finite"]
+    assert not diagnosis.ok
+    assert not row["passes"]
+    assert (row["value"], row["worst"]) == (n, "mu_school[s1]")
+    assert f"finite: draws that are NaN or infinite: {said} of mu_school[s1];" in str(diagnosis)
+    assert str(diagnosis).startswith("The draws should not be used")
+
+
+def test_all_quantities_with_draws_that_are_no_numbers_are_named_worst_first(draws):
+    draws[0, :7, 0] = np.nan  # mu as well
+    draws[1, :9, 2] = np.inf
+    (advice,) = hbm.diagnose(fit_of(draws)).advice
+    assert ": 9 of 4000 of mu_school[s2], 7 of 4000 of mu, 7 of 4000 of mu_school[s0];" in advice
+
+
+def test_of_many_quantities_that_are_no_numbers_a_few_are_named():
+    draws = np.full((2, 50, 30), np.nan)
+    (advice,) = [line for line in hbm.diagnose(fit_of(draws)).advice if line.startswith("finite")]
+    assert "100 of 100 of mu_school[s2] and of 27 others;" in advice
+
+
+def test_numbers_that_overflow_are_found_beside_their_own_logarithm(draws):
+    """Of quantities of the same ranks one is looked at; this looks at all."""
+    fit = fit_of(draws)
+    posterior = fit["posterior"].to_dataset()
+    posterior["nu_school"] = posterior["mu_school"].where(posterior["mu_school"] < 3, np.inf)
+    fit["posterior"] = xr.DataTree(posterior)
+    n = int((draws >= 3).sum())
+    assert n > 0
+    assert failed(hbm.diagnose(fit)) == ["finite"]
+
+
+@pytest.mark.parametrize("first", ["mu", "zero"])
+def test_chains_that_each_stand_still_elsewhere_fail(draws, first):
+    """R-hat is infinite, or by rounding some huge number; a constant beside it hides nothing."""
+    fit = fit_of(draws)
+    mu = fit["posterior"]["mu"]
+    stuck = 0 * mu + xr.DataArray([0.1, 0.2, 0.3, 0.4], dims="chain")
+    posterior = xr.Dataset({first: mu if first == "mu" else 0 * mu, "stuck": stuck})
+    diagnosis = hbm.diagnose(xr.DataTree.from_dict({"posterior": posterior}))
+    assert {"R-hat", "bulk ESS", "tail ESS"} <= set(failed(diagnosis))
+    assert diagnosis.checks["worst"][0] == "stuck"
+    assert "the chains disagree" in str(diagnosis)
+
+
+def test_one_chain_that_stands_still_fails(draws):
+    draws[2, :, 1] = 0.3
+    diagnosis = hbm.diagnose(fit_of(draws))
+    assert "R-hat" in failed(diagnosis)
+    assert diagnosis.checks["worst"][0] == "mu_school[s1]"
+
+
+def test_a_sampler_that_never_moved_fails(draws):
+    diagnosis = hbm.diagnose(fit_of(np.full_like(draws, 1.5)))
+    assert failed(diagnosis) == ["R-hat", "bulk ESS", "tail ESS"]
+    assert "no quantity has finite draws that vary" in str(diagnosis)
+
+
 def test_notebooks_get_a_table_and_escaped_advice(draws):
     draws[2] += 1
     html = hbm.diagnose(fit_of(draws))._repr_html_()
@@ -99,6 +164,12 @@ def test_a_fit_without_draws_or_with_one_chain_is_refused(draws):
         hbm.diagnose(xr.DataTree())
     with pytest.raises(ValueError, match="the fit has one: sample with chains=4"):
         hbm.diagnose(fit_of(draws[:1]))
+    for what in (draws, fit_of(draws)["posterior"].to_dataset(), None):
+        with pytest.raises(TypeError, match=r"fit must be an xarray\.DataTree, got"):
+            hbm.diagnose(what)
+    for dim in ("chain", "draw"):
+        with pytest.raises(ValueError, match=rf"has no dim '{dim}'.*fit\.sel\({dim}=\[0\]\)"):
+            hbm.diagnose(fit_of(draws).isel({dim: 0}))
 
 
 def test_of_quantities_of_the_same_ranks_one_is_looked_at(draws):

@@ -6,19 +6,20 @@ off at their greatest depth; the numbers are ArviZ's.
 """
 
 import html
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-__all__ = ["ConvergenceWarning", "Diagnosis", "diagnose"]
+__all__ = ["ConvergenceWarning", "Diagnosis", "diagnose", "posterior_of"]
 
 R_HAT = 1.01
 ESS_PER_CHAIN = 100
 BFMI = 0.3
 MAX_TREE_DEPTH_SHARE = 0.01
+_NAMED = 4  # of the quantities with draws that are not finite
 
 _ADVICE = {
     "R-hat": "the chains disagree: draw more (draws=, tune=); if that does not help, use "
@@ -27,6 +28,9 @@ _ADVICE = {
     'parameterisation="informed"',
     "tail ESS": "too few effective draws for interval ends: draw more (draws=), or use "
     'parameterisation="informed"',
+    "finite": "draws that are NaN or infinite: {}; look for a logarithm or root of what may be "
+    "negative, a division by what may be 0, or an overflow, and keep the quantity in bounds or "
+    "leave it out of the model",
     "divergences": "the sampler met geometry it cannot follow, and estimates may be biased: use "
     'parameterisation="informed", then target_accept=0.95 or more, then a tighter prior on the '
     "between-group sds",
@@ -100,17 +104,21 @@ def diagnose(fit: xr.DataTree) -> Diagnosis:
 
     Raises
     ------
+    TypeError
+        If `fit` is not a DataTree.
     ValueError
-        If there is no posterior, or it has one chain only.
+        If there is no posterior, it has one chain only, or a selection took its chains away.
 
     Notes
     -----
     Passing means, for every quantity of the posterior, R-hat ≤ 1.01 and at least 100 effective
-    draws per chain in bulk and in the tails [1]_; no divergence; E-BFMI above 0.3 in every chain
-    [2]_; and no more than 1 % of the draws from trees cut off at their greatest depth. Quantities
-    that do not vary are left out. Of quantities that rise with one another, as
-    ``mu_school = expit(eta_school)`` with ``eta_school``, the first is looked at: these checks go
-    by ranks.
+    draws per chain in bulk and in the tails [1]_, and no draw that is NaN or infinite; no
+    divergence; E-BFMI above 0.3 in every chain [2]_; and no more than 1 % of the draws from trees
+    cut off at their greatest depth. Quantities of one value in all chains are left out; one that
+    stands still in each chain at another value has an infinite R-hat. R-hat and effective draws are
+    those of the quantities whose draws are all finite. Of quantities that rise with one another,
+    as ``mu_school = expit(eta_school)`` with ``eta_school``, they look at the first: they go by
+    ranks.
 
     References
     ----------
@@ -131,13 +139,12 @@ def diagnose(fit: xr.DataTree) -> Diagnosis:
       ok    R-hat        1.00...  (at most 1.01; worst: mu)
       ok    bulk ESS      ...  (at least 400; worst: mu)
       ok    tail ESS      ...  (at least 400; worst: mu)
+      ok    finite              0  (all)
       ok    divergences         0  (none)
     """
     import arviz_stats as azs
 
-    if "posterior" not in fit.children:
-        raise ValueError("the fit has no group 'posterior'; pass the result of hbm.sample")
-    posterior = fit["posterior"].to_dataset()
+    posterior = posterior_of(fit)
     n_chains = posterior.sizes["chain"]
     if n_chains < 2:
         raise ValueError("R-hat compares chains, and the fit has one: sample with chains=4")
@@ -151,14 +158,19 @@ def diagnose(fit: xr.DataTree) -> Diagnosis:
             "passes": bool(passes),
         }
 
+    not_finite = _not_finite(posterior)
     posterior = _of_own_ranks(posterior)
-    with np.errstate(invalid="ignore"):  # 0 / 0 for a quantity that does not vary
-        value, worst = _extreme(azs.rhat(posterior), "max")
-    checks = [row("R-hat", value, f"at most {R_HAT}", worst, value <= R_HAT)]
-    least = ESS_PER_CHAIN * n_chains
-    for kind in ("bulk", "tail"):
-        value, worst = _extreme(azs.ess(posterior, method=kind), "min")
-        checks.append(row(f"{kind} ESS", value, f"at least {least}", worst, value >= least))
+    looked_at = _finite_and_moving(posterior)
+    # 0 / 0 for a quantity that does not vary, 1 / 0 for one that varies between chains only.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value, worst = _extreme(azs.rhat(posterior), "max", looked_at)
+        checks = [row("R-hat", value, f"at most {R_HAT}", worst, value <= R_HAT)]
+        least = ESS_PER_CHAIN * n_chains
+        for kind in ("bulk", "tail"):
+            value, worst = _extreme(azs.ess(posterior, method=kind), "min", looked_at)
+            checks.append(row(f"{kind} ESS", value, f"at least {least}", worst, value >= least))
+    value, worst = not_finite[0] if not_finite else (0, "")
+    checks.append(row("finite", value, "all", worst, not not_finite))
 
     stats = fit["sample_stats"].to_dataset() if "sample_stats" in fit.children else xr.Dataset()
     if "diverging" in stats:
@@ -177,38 +189,94 @@ def diagnose(fit: xr.DataTree) -> Diagnosis:
 
     checks = pd.DataFrame(checks)
     failed = checks.loc[~checks["passes"], "check"]
-    return Diagnosis(failed.empty, checks, [f"{name}: {_ADVICE[name]}" for name in failed])
+    advice = _ADVICE | {"finite": _ADVICE["finite"].format(_counted(not_finite, posterior))}
+    if checks["value"].isna()[0]:
+        advice["R-hat"] = "no quantity has finite draws that vary: the sampler did not move, or "
+        advice["R-hat"] += "what it moved is not in the posterior"
+    return Diagnosis(failed.empty, checks, [f"{name}: {advice[name]}" for name in failed])
+
+
+def posterior_of(fit: xr.DataTree) -> xr.Dataset:
+    """Return the posterior of a fit, or raise if there is none, or none with chains and draws."""
+    if not isinstance(fit, xr.DataTree):
+        raise TypeError(
+            f"fit must be an xarray.DataTree, got {type(fit).__name__}; pass the result of "
+            "hbm.sample"
+        )
+    if "posterior" not in fit.children:
+        raise ValueError("the fit has no group 'posterior'; pass the result of hbm.sample")
+    posterior = fit["posterior"].to_dataset()
+    for dim in ("chain", "draw"):
+        if dim not in posterior.dims:
+            raise ValueError(
+                f"the posterior has no dim {dim!r}; select with a list, which keeps the dim, as in "
+                f"fit.sel({dim}=[0])"
+            )
+    return posterior
+
+
+def _finite_and_moving(posterior: xr.Dataset) -> xr.Dataset:
+    """Say of each quantity whether its draws are finite and not all the same."""
+    draws = ("chain", "draw")
+    return np.isfinite(posterior).all(draws) & (posterior.max(draws) != posterior.min(draws))
+
+
+def _not_finite(posterior: xr.Dataset) -> list[tuple[int, str]]:
+    """Count the draws that are NaN or infinite, of each quantity that has some; most first."""
+    found = []
+    for name, counts in (~np.isfinite(posterior)).sum(("chain", "draw")).data_vars.items():
+        for where in np.argwhere(counts.to_numpy()):
+            found.append((int(counts[tuple(where)]), _label(name, counts, where)))
+    return sorted(found, key=lambda item: -item[0])
+
+
+def _counted(not_finite: list[tuple[int, str]], posterior: xr.Dataset) -> str:
+    """Name the first few quantities, and say how many of their draws are meant."""
+    total = posterior.sizes["chain"] * posterior.sizes["draw"]
+    named = ", ".join(f"{n} of {total} of {label}" for n, label in not_finite[:_NAMED])
+    others = len(not_finite) - _NAMED
+    return f"{named} and of {others} others" if others > 0 else named
+
+
+def _label(name: Hashable, array: xr.DataArray, where: Iterable[int]) -> str:
+    """Return the name of one quantity of a variable, with its labels."""
+    labels = ", ".join(
+        str(array[dim].to_numpy()[i]) for dim, i in zip(array.dims, where, strict=True)
+    )
+    return f"{name}[{labels}]" if labels else str(name)
 
 
 def _of_own_ranks(posterior: xr.Dataset) -> xr.Dataset:
     """Leave out the variables whose draws are in the same order as those of an earlier one."""
-    orders: dict[Hashable, np.ndarray] = {}
+    orders: dict[Hashable, tuple[np.ndarray, np.ndarray]] = {}
     for name, array in posterior.data_vars.items():
         values = array.transpose("chain", "draw", ...).to_numpy()
         draws = values.reshape(-1, *values.shape[2:])
-        alike = (order for order in orders.values() if order.shape == draws.shape)
-        if not any(_rise(np.take_along_axis(draws, order, axis=0)) for order in alike):
-            orders[name] = draws.argsort(axis=0)
+        alike = (kept for kept in orders.values() if kept[0].shape == draws.shape)
+        if not any(_follows(draws, *kept) for kept in alike):
+            order = draws.argsort(axis=0)
+            ordered = np.take_along_axis(draws, order, axis=0)
+            orders[name] = order, ordered[1:] > ordered[:-1]
     return posterior[list(orders)]
 
 
-def _rise(draws: np.ndarray) -> bool:
-    """Say whether no draw of any quantity is smaller than the one before it."""
-    return bool((draws[1:] >= draws[:-1]).all())
+def _follows(draws: np.ndarray, order: np.ndarray, rises: np.ndarray) -> bool:
+    """Say whether draws in another's order never fall, and rise only where that one does."""
+    ordered = np.take_along_axis(draws, order, axis=0)
+    return bool(np.where(rises, ordered[1:] >= ordered[:-1], ordered[1:] == ordered[:-1]).all())
 
 
-def _extreme(values: xr.Dataset, which: str) -> tuple[float, str]:
-    """Find the worst number in a dataset and the name of its quantity."""
-    worst_value, worst_name = (-np.inf if which == "max" else np.inf), ""
+def _extreme(values: xr.Dataset, which: str, looked_at: xr.Dataset) -> tuple[float, str]:
+    """Find the worst number in a dataset and the name of its quantity; NaN if none is looked at."""
+    worst_value, worst_name = np.nan, ""
     for name, array in values.data_vars.items():
-        flat = array.to_numpy().ravel()
-        if not np.isfinite(flat).any():  # a quantity that does not vary
+        if not looked_at[name].any():
             continue
-        i = int(getattr(np, f"nanarg{which}")(flat))
-        if (flat[i] > worst_value) if which == "max" else (flat[i] < worst_value):
-            where = np.unravel_index(i, array.shape)
-            labels = ", ".join(
-                str(array[dim].to_numpy()[j]) for dim, j in zip(array.dims, where, strict=True)
-            )
-            worst_value, worst_name = float(flat[i]), f"{name}[{labels}]" if labels else str(name)
+        # A number that cannot be computed for draws that are finite and vary is as bad as can be.
+        numbers = array.fillna(np.inf if which == "max" else 0).where(looked_at[name]).to_numpy()
+        i = int(getattr(np, f"nanarg{which}")(numbers))
+        value = float(numbers.flat[i])
+        if np.isnan(worst_value) or getattr(np, f"f{which}")(value, worst_value) != worst_value:
+            worst_value = value
+            worst_name = _label(name, array, np.unravel_index(i, array.shape))
     return worst_value, worst_name
