@@ -251,7 +251,9 @@ def test_different_kinds_of_data_are_not_compared():
 
 def test_models_to_compare_are_pairs_two_at_least_with_the_unit():
     pair = exams_fit(ORDINARY)
-    with pytest.raises(TypeError, match=r"'a' must be a pair \(model, fit\) or a result of hbm.loo, got DataTree"):
+    with pytest.raises(
+        TypeError, match=r"'a' must be a pair \(model, fit\) or a result of hbm.loo, got DataTree"
+    ):
         compare({"a": pair[1], "b": pair}, "school")
     with pytest.raises(ValueError, match="two models or more"):
         compare({"a": pair}, "school")

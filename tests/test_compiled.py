@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 import hbm
+from hbm.hierarchy.fitted import check_fit
 from hbm.sampling.compiled import Compiled, Shape, common_shapes, shape_of
-from hbm.sampling.posterior import check_fit
 
 SIZES = {"a": [20, 30, 8, 12, 1, 60], "b": [7, 90, 3, 2]}
 

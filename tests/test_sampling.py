@@ -1,5 +1,8 @@
+import logging
 import subprocess
 import sys
+import threading
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -85,6 +88,81 @@ def test_a_fit_of_another_model_or_other_groups_is_refused(heights_model):
 def test_settings_that_make_no_sense_are_refused(heights_model, settings, message):
     with pytest.raises(ValueError, match=message):
         hbm.sample(heights_model, **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"draws": 2.5}, TypeError, "draws must be a whole number, got 2.5"),
+        ({"chains": "4"}, TypeError, "chains must be a whole number, got '4'"),
+        ({"target_accept": "0.9"}, TypeError, "target_accept must be a number, got '0.9'"),
+        ({"target_accept": float("nan")}, ValueError, "between 0 and 1, got nan"),
+        ({"random_seed": 1.5}, TypeError, "random_seed must be a whole number, got 1.5"),
+        ({"random_seed": "1"}, TypeError, "random_seed must be a whole number, got '1'"),
+        ({"random_seed": -1}, ValueError, "random_seed must be at least 0, got -1"),
+    ],
+)
+def test_settings_that_are_no_numbers_are_refused(
+    heights_model, settings, error, message, monkeypatch
+):
+    monkeypatch.setattr(pm, "sample", None)  # nothing is sampled
+    with pytest.raises(error, match=message):
+        hbm.sample(heights_model, **settings)
+
+
+@pytest.mark.parametrize("seed", [1.5, "1", True])
+def test_seeds_of_predictive_draws_are_whole_numbers(heights_model, seed):
+    fit = draws_of(heights_model)
+    for sample in (
+        lambda: hbm.sample_prior_predictive(heights_model, random_seed=seed),
+        lambda: hbm.sample_posterior_predictive(heights_model, fit, random_seed=seed),
+    ):
+        with pytest.raises(TypeError, match=f"random_seed must be a whole number, got {seed!r}"):
+            sample()
+
+
+def test_what_is_no_fit_or_has_lost_its_chains_is_refused(heights_model):
+    table = hbm.load_dataset("heights")
+    with pytest.raises(TypeError, match=r"fit must be an xarray\.DataTree, got DataFrame"):
+        hbm.sample_posterior_predictive(heights_model, table)
+    fit = draws_of(heights_model)
+    for dim in ("chain", "draw"):
+        with pytest.raises(ValueError, match=rf"has no dim '{dim}'; .* fit\.sel\({dim}=\[0\]\)"):
+            hbm.sample_posterior_predictive(heights_model, fit.sel({dim: 0}))
+
+
+@pytest.mark.parametrize(("made", "category"), [(50, hbm.ConvergenceWarning), (49, UserWarning)])
+def test_warnings_are_of_the_line_that_samples(heights_model, monkeypatch, made, category):
+    values = np.random.default_rng(1).normal(size=(2, 50))
+    values[:, made:] = np.nan  # as nutpie does when it is stopped
+    group = xr.Dataset({"energy": (("chain", "draw"), values)})
+    fit = xr.DataTree.from_dict({"posterior": group, "sample_stats": group})
+    monkeypatch.setattr(pm, "sample", lambda *_, **__: fit)
+    with pytest.warns(category) as caught:
+        hbm.sample(heights_model, draws=50, chains=2)
+    assert category in {warning.category for warning in caught}
+    assert {warning.filename for warning in caught} == {__file__}
+
+
+def test_notes_are_left_out_by_two_threads_at_a_time_and_come_back():
+    """Levels of logs and filters of warnings are the process's, not the thread's."""
+    log = logging.getLogger("pymc.sampling.forward")
+    before = log.level, list(warnings.filters)
+    second_is_in, first_is_out = threading.Event(), threading.Event()
+
+    def second():
+        with sampling.without_notes():
+            second_is_in.set()
+            first_is_out.wait(5)
+
+    thread = threading.Thread(target=second)
+    with sampling.without_notes():
+        thread.start()
+        second_is_in.wait(0.2)
+        assert log.level == logging.WARNING
+    first_is_out.set()
+    thread.join()
+    assert (log.level, list(warnings.filters)) == before
 
 
 def test_unknown_settings_are_refused(heights_model):

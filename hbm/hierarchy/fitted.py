@@ -19,7 +19,7 @@ from hbm.hierarchy.description import Description
 from hbm.students.law import Evidence
 from hbm.tables.words import plural
 
-__all__ = ["Fitted", "check_fit", "check_model", "flat", "read_fit"]
+__all__ = ["Fitted", "check_fit", "check_model", "flat", "posterior_of", "read_fit"]
 
 Floats = NDArray[np.float64]
 
@@ -227,6 +227,25 @@ def flat(fit: xr.DataTree, name: str) -> Floats:
     return values.reshape(-1, *values.shape[2:])
 
 
+def posterior_of(fit: xr.DataTree) -> xr.Dataset:
+    """Return the posterior of a fit, or raise if there is none, or none with chains and draws."""
+    if not isinstance(fit, xr.DataTree):
+        raise TypeError(
+            f"fit must be an xarray.DataTree, got {type(fit).__name__}; pass the result of "
+            "hbm.sample"
+        )
+    if "posterior" not in fit.children:
+        raise ValueError("the fit has no group 'posterior'; pass the result of hbm.sample")
+    posterior = fit["posterior"].to_dataset()
+    for dim in ("chain", "draw"):
+        if dim not in posterior.dims:
+            raise ValueError(
+                f"the posterior has no dim {dim!r}; select with a list, which keeps the dim, as in "
+                f"fit.sel({dim}=[0])"
+            )
+    return posterior
+
+
 def check_model(model: pm.Model) -> None:
     """Raise unless `model` is a PyMC model."""
     if not isinstance(model, pm.Model):
@@ -236,9 +255,7 @@ def check_model(model: pm.Model) -> None:
 def check_fit(model: pm.Model, fit: xr.DataTree) -> None:
     """Raise unless `fit` holds draws of every free variable of `model`, for the same groups."""
     check_model(model)
-    if not isinstance(fit, xr.DataTree) or "posterior" not in fit.children:
-        raise ValueError("the fit has no group 'posterior'; pass the result of hbm.sample")
-    posterior = fit["posterior"].to_dataset()
+    posterior = posterior_of(fit)
     missing = [rv.name for rv in model.free_RVs if rv.name not in posterior]
     if missing:
         raise ValueError(

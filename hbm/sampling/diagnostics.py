@@ -8,12 +8,15 @@ off at their greatest depth; the numbers are ArviZ's.
 import html
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-__all__ = ["ConvergenceWarning", "Diagnosis", "diagnose", "posterior_of"]
+from hbm.hierarchy.fitted import posterior_of
+
+__all__ = ["ConvergenceWarning", "Diagnosis", "diagnose"]
 
 R_HAT = 1.01
 ESS_PER_CHAIN = 100
@@ -196,35 +199,16 @@ def diagnose(fit: xr.DataTree) -> Diagnosis:
     return Diagnosis(failed.empty, checks, [f"{name}: {advice[name]}" for name in failed])
 
 
-def posterior_of(fit: xr.DataTree) -> xr.Dataset:
-    """Return the posterior of a fit, or raise if there is none, or none with chains and draws."""
-    if not isinstance(fit, xr.DataTree):
-        raise TypeError(
-            f"fit must be an xarray.DataTree, got {type(fit).__name__}; pass the result of "
-            "hbm.sample"
-        )
-    if "posterior" not in fit.children:
-        raise ValueError("the fit has no group 'posterior'; pass the result of hbm.sample")
-    posterior = fit["posterior"].to_dataset()
-    for dim in ("chain", "draw"):
-        if dim not in posterior.dims:
-            raise ValueError(
-                f"the posterior has no dim {dim!r}; select with a list, which keeps the dim, as in "
-                f"fit.sel({dim}=[0])"
-            )
-    return posterior
-
-
 def _finite_and_moving(posterior: xr.Dataset) -> xr.Dataset:
     """Say of each quantity whether its draws are finite and not all the same."""
     draws = ("chain", "draw")
-    return np.isfinite(posterior).all(draws) & (posterior.max(draws) != posterior.min(draws))
+    return posterior.map(np.isfinite).all(draws) & (posterior.max(draws) != posterior.min(draws))
 
 
 def _not_finite(posterior: xr.Dataset) -> list[tuple[int, str]]:
     """Count the draws that are NaN or infinite, of each quantity that has some; most first."""
     found = []
-    for name, counts in (~np.isfinite(posterior)).sum(("chain", "draw")).data_vars.items():
+    for name, counts in (~posterior.map(np.isfinite)).sum(("chain", "draw")).data_vars.items():
         for where in np.argwhere(counts.to_numpy()):
             found.append((int(counts[tuple(where)]), _label(name, counts, where)))
     return sorted(found, key=lambda item: -item[0])
@@ -238,7 +222,7 @@ def _counted(not_finite: list[tuple[int, str]], posterior: xr.Dataset) -> str:
     return f"{named} and of {others} others" if others > 0 else named
 
 
-def _label(name: Hashable, array: xr.DataArray, where: Iterable[int]) -> str:
+def _label(name: Hashable, array: xr.DataArray, where: Iterable[Any]) -> str:
     """Return the name of one quantity of a variable, with its labels."""
     labels = ", ".join(
         str(array[dim].to_numpy()[i]) for dim, i in zip(array.dims, where, strict=True)

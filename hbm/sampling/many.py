@@ -6,12 +6,15 @@ each compile a model of exams once for all tables of like size, keeps what succe
 failed.
 """
 
+import hashlib
+import multiprocessing
+import pickle
 import threading
 import warnings
 from collections.abc import Callable, Hashable, Mapping
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing.spawn import get_preparation_data
 from typing import Any
 
 import numpy as np
@@ -21,9 +24,15 @@ import xarray as xr
 
 from hbm.sampling.compiled import Compiled, Shape, common_shapes, shape_of
 from hbm.sampling.diagnostics import ConvergenceWarning
-from hbm.sampling.posterior import adaptation, check_lengths, cores_there, sample, warn_if_poor
+from hbm.sampling.inputs import check_acceptance, check_lengths, check_whole_number
+from hbm.sampling.posterior import adaptation, cores_there, draw, what_is_poor
 
 __all__ = ["Fits", "sample_each"]
+
+_GUARD = (
+    "each new process runs the script that calls hbm.sample_each once more, so that what the "
+    'script does must stand under if __name__ == "__main__":'
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,7 +84,7 @@ def sample_each(
     function : callable
         Takes a table and returns the model, for example ``hbm.exams.nested``; with options,
         ``functools.partial(hbm.exams.nested, priors=...)``. Other processes must be able to import
-        it: a function of a module, not a lambda.
+        it: a function of a module, not a lambda and not one of a notebook. Threads take any.
     tables : mapping of key to pandas.DataFrame
         The tables, by what they are called, for example ``("Mathematics 30-1", 2016)``.
     draws : int, default 1000
@@ -87,8 +96,10 @@ def sample_each(
     target_accept : float, optional
         Mean acceptance aimed at while tuning, as for :func:`hbm.sample`.
     random_seed : int, optional
-        The same seed and tables give the same fits, as far as they do in :func:`hbm.sample`,
-        whatever the executor and the order they end in.
+        Each table's own seed is made from this one and from its key, as ``repr`` writes it, and so
+        does not change with the other tables, their order, or where it is fitted. The same tables
+        have the same draws, as far as they have in :func:`hbm.sample`. If not given, seeds are
+        drawn anew each time.
     executor : concurrent.futures.Executor, optional
         Where to fit; it is not shut down. By default as many new processes as the machine has
         cores. A script that uses the default must do so under ``if __name__ == "__main__":``.
@@ -98,16 +109,20 @@ def sample_each(
     Returns
     -------
     Fits
-        ``fits``, ``errors`` and ``warnings``, by the tables' keys. A table that is wrong, or a
-        process that is killed, costs its own fit only. Ctrl-C ends what has not begun and returns
-        what is done.
+        ``fits``, ``errors`` and ``warnings``, by the tables' keys. A table that is wrong, or of
+        which `function` makes no model, costs its own fit only; a process that is killed costs the
+        fits of its pool that are not done. Ctrl-C ends what has not begun and returns what is done.
 
     Raises
     ------
     TypeError
-        If `tables` is not a mapping, `function` cannot be called, or a number is none.
+        If `tables` is not a mapping, `function` cannot be called, or not be imported by the
+        processes it is to run in, or a number is none.
     ValueError
         If there are no tables, or a number makes no sense.
+    RuntimeError
+        If no new process gets as far as to work, as of a script without
+        ``if __name__ == "__main__":``.
 
     Warns
     -----
@@ -116,9 +131,11 @@ def sample_each(
 
     Notes
     -----
-    Models of :mod:`hbm.exams` are compiled once in each process for all tables with up to so many
-    schools: the shorter ones are filled up with schools of no students, which say nothing and are
-    cut off again. Other models are compiled for each table.
+    Models of :mod:`hbm.exams` are compiled once in each process or thread for all tables with up to
+    so many schools: the shorter ones are filled up with schools of no students, which say nothing
+    and are cut off again. Other models are compiled for each table. What a table is filled up to
+    hangs on the largest one: another largest table changes the draws of the others, and what they
+    estimate by no more than Monte Carlo error.
 
     Examples
     --------
@@ -131,6 +148,8 @@ def sample_each(
     >>> each = hbm.sample_each(hbm.exams.nested, tables, random_seed=1)  # doctest: +SKIP
     >>> model, fit = each.fits[2016]  # doctest: +SKIP
     """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise RuntimeError(_GUARD)
     if not isinstance(tables, Mapping):
         raise TypeError(f"tables must map keys to tables, got {type(tables).__name__}")
     if not callable(function):
@@ -138,17 +157,21 @@ def sample_each(
     if not tables:
         raise ValueError("there are no tables to fit")
     check_lengths(draws, tune, chains)
-    seeds = np.random.SeedSequence(random_seed).generate_state(len(tables)).tolist()
+    check_acceptance(target_accept)
+    if random_seed is not None:
+        check_whole_number("random_seed", random_seed, 0)
+    if executor is None or isinstance(executor, ProcessPoolExecutor):
+        _check_importable(function)
     settings = {"draws": draws, "tune": tune, "chains": chains, "target_accept": target_accept}
+    root = np.random.SeedSequence(random_seed)
     models, errors = {}, {}
     for key, table in tables.items():
         try:
-            models[key] = function(table)
+            models[key] = _model_of(function, table)
         except Exception as error:
             errors[key] = error
-    seed_of = dict(zip(tables, seeds, strict=True))
     tasks = {
-        key: (function, tables[key], shape, settings | {"random_seed": seed_of[key]})
+        key: (function, tables[key], shape, settings | {"random_seed": _seed_of(key, root)})
         for key, shape in common_shapes({key: shape_of(m) for key, m in models.items()}).items()
     }
     done, failed = _run(tasks, executor, progressbar)
@@ -168,6 +191,47 @@ def sample_each(
     )
 
 
+def _check_importable(function: Callable[[pd.DataFrame], pm.Model]) -> None:
+    """Raise unless another process can import a function, as far as can be seen from here."""
+    mend = (
+        "define it at the top level of a module and import it, or use functools.partial of such a "
+        "function; an executor of threads takes any: executor=ThreadPoolExecutor(4)"
+    )
+    try:
+        pickled = pickle.dumps(function)
+    except Exception as error:
+        raise TypeError(f"other processes cannot import {function!r}: {mend}") from error
+    # What a new process is told of the main module, in order to run it again.
+    if b"__main__" in pickled and not any("main" in name for name in get_preparation_data("")):
+        raise TypeError(
+            f"other processes cannot import {function!r}, which was defined at a prompt or in a "
+            f"notebook: {mend}"
+        )
+
+
+def _seed_of(key: Hashable, root: np.random.SeedSequence) -> int:
+    """Make the seed of a table from its key; hash() would differ between processes."""
+    digest = hashlib.sha256(_text_of(key).encode()).digest()
+    own = np.random.SeedSequence(root.entropy, spawn_key=tuple(digest))
+    return int(own.generate_state(1)[0])
+
+
+def _text_of(key: Hashable) -> str:
+    """Return a key as text, the same for NumPy's numbers as for those that they are equal to."""
+    if isinstance(key, tuple):
+        return f"({', '.join(map(_text_of, key))})"
+    return repr(key.item() if isinstance(key, np.generic) else key)
+
+
+def _model_of(function: Callable[[pd.DataFrame], pm.Model], table: pd.DataFrame) -> pm.Model:
+    model = function(table)
+    if not isinstance(model, pm.Model):
+        raise TypeError(
+            f"function must return a pymc.Model, and returned {type(model).__name__} for this table"
+        )
+    return model
+
+
 def _run(
     tasks: dict[Hashable, tuple[Any, ...]], executor: Executor | None, progressbar: bool
 ) -> tuple[dict[Hashable, tuple[xr.DataTree, str]], dict[Hashable, Exception]]:
@@ -180,12 +244,18 @@ def _run(
     if own:
         workers = min(cores_there(), len(tasks))
         # A forked process would inherit threads that do not live on in it.
-        executor = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+        context = multiprocessing.get_context("spawn")
+        begun = context.Event()
+        executor = ProcessPoolExecutor(workers, mp_context=context, initializer=begun.set)
     done: dict[Hashable, tuple[xr.DataTree, str]] = {}
     errors: dict[Hashable, Exception] = {}
     futures: dict[Any, Hashable] = {}
     try:
-        futures = {executor.submit(_fit, *task): key for key, task in tasks.items()}
+        for key, task in tasks.items():
+            try:
+                futures[executor.submit(_fit, *task)] = key
+            except BrokenExecutor as error:
+                errors[key] = _explained(error)
         with Progress(disable=not progressbar) as progress:
             bar = progress.add_task("Fits", total=len(futures))
             for future in as_completed(futures):
@@ -193,7 +263,7 @@ def _run(
                 try:
                     done[key] = future.result()
                 except Exception as error:
-                    errors[key] = error
+                    errors[key] = _explained(error)
                 progress.advance(bar)
     except KeyboardInterrupt:
         for future in futures:
@@ -203,7 +273,22 @@ def _run(
     finally:
         if own:
             executor.shutdown(wait=False, cancel_futures=True)
+    if own and not begun.is_set() and any(isinstance(e, BrokenExecutor) for e in errors.values()):
+        raise RuntimeError(
+            "no process got as far as to begin its work; what stopped it stands above. Most "
+            f"likely: {_GUARD}"
+        )
     return done, errors
+
+
+def _explained(error: Exception) -> Exception:
+    """Say of a pool that is broken what may have broken it."""
+    if not isinstance(error, BrokenExecutor):
+        return error
+    return type(error)(
+        f"{error} A process of the pool was killed, perhaps for want of memory, and the fits that "
+        "were not done were lost with it: give these tables again, to fewer processes at a time"
+    )
 
 
 # The last model compiled in this thread: numbers are put into it, which two at a time cannot do.
@@ -216,25 +301,24 @@ def _fit(
     shape: Shape | None,
     settings: dict[str, Any],
 ) -> tuple[xr.DataTree, str]:
-    """Fit one table, in whatever process this is; return what was warned of as text."""
-    model = function(table)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConvergenceWarning)
-        if shape is None:
-            fit = sample(model, cores=1, progressbar=False, **settings)
-        else:
-            if getattr(_last, "shape", None) != shape:
-                _last.compiled = Compiled(model, shape)
-                _last.shape = shape
-            tune, accept = adaptation(model, settings["tune"], settings["target_accept"])
-            own = {"tune": tune, "target_accept": accept}
-            fit = _last.compiled.sample(model, **settings | own)
-            warn_if_poor(fit)
-    texts = [str(w.message) for w in caught if issubclass(w.category, ConvergenceWarning)]
-    return fit, "\n".join(texts)
+    """Fit one table, in whatever process or thread this is; return what is poor about it as text.
+
+    Nothing is warned of here: what catches warnings catches those of all threads.
+    """
+    model = _model_of(function, table)
+    if shape is None:
+        fit = draw(model, cores=1, progressbar=False, **settings)
+    else:
+        if getattr(_last, "shape", None) != shape:
+            _last.compiled = Compiled(model, shape)
+            _last.shape = shape
+        tune, accept = adaptation(model, settings["tune"], settings["target_accept"])
+        own = {"tune": tune, "target_accept": accept}
+        fit = _last.compiled.sample(model, **settings | own)
+    return fit, what_is_poor(fit)
 
 
 def _failed(diagnosis: str) -> str:
     """Return the names of the checks that a diagnosis found wanting."""
     lines = [line.split("FAIL", 1)[1] for line in diagnosis.splitlines() if "FAIL" in line]
-    return ", ".join(line.split("  (")[0].strip().replace("  ", " ") for line in lines)
+    return ", ".join(" ".join(line.split("  (")[0].split()) for line in lines)

@@ -6,6 +6,7 @@ when the draws should not be trusted. Results are trees of datasets with PyMC's 
 
 import logging
 import os
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +21,15 @@ from hbm.hierarchy.carried import carry
 from hbm.hierarchy.fitted import check_fit, check_model
 from hbm.hierarchy.parameterisation import informs, raw_starts
 from hbm.sampling.diagnostics import ConvergenceWarning, diagnose
+from hbm.sampling.inputs import (
+    LEAST_DRAWS,
+    check_acceptance,
+    check_lengths,
+    check_seed,
+    check_whole_number,
+)
 
 __all__ = ["sample", "sample_posterior_predictive", "sample_prior_predictive"]
-
-_LEAST_DRAWS = 4  # of a chain, for R-hat to exist
 
 
 def sample(
@@ -106,11 +112,42 @@ def sample(
     >>> model = hbm.article.heights(hbm.load_dataset("heights"))
     >>> fit = hbm.sample(model, random_seed=1)  # doctest: +SKIP
     """
+    fit = draw(
+        model,
+        draws,
+        tune=tune,
+        chains=chains,
+        cores=cores,
+        target_accept=target_accept,
+        random_seed=random_seed,
+        progressbar=progressbar,
+        nuts_sampler=nuts_sampler,
+    )
+    text = what_is_poor(fit)
+    if text:
+        warnings.warn(text, ConvergenceWarning, stacklevel=2)
+    return fit
+
+
+def draw(
+    model: pm.Model,
+    draws: int,
+    *,
+    tune: int | None,
+    chains: int,
+    cores: int | None,
+    target_accept: float | None,
+    random_seed: int | np.random.Generator | None,
+    progressbar: bool,
+    nuts_sampler: str = "nutpie",
+) -> xr.DataTree:
+    """Draw as :func:`sample` does, and do not say whether the draws can be used."""
     if nuts_sampler not in ("nutpie", "pymc"):
         raise ValueError(f"nuts_sampler must be 'nutpie' or 'pymc', got {nuts_sampler!r}")
     check_model(model)
     check_lengths(draws, tune, chains)
-    _check_whole_number("cores", cores, 1)
+    check_whole_number("cores", cores, 1)
+    check_seed(random_seed)
     tune, target_accept = adaptation(model, tune, target_accept, nuts_sampler)
     settings = {}
     if cores is None and nuts_sampler == "nutpie":
@@ -133,9 +170,7 @@ def sample(
             initvals=raw_starts(model),
             **settings,
         )
-    fit = carry(model, finished(fit, draws, chains))
-    warn_if_poor(fit)
-    return fit
+    return carry(model, finished(fit, draws, chains))
 
 
 def cores_there() -> int:
@@ -152,8 +187,7 @@ def adaptation(
     nuts_sampler: str = "nutpie",
 ) -> tuple[int | None, float]:
     """Return how long to tune and the mean acceptance to aim at: what is given, or the defaults."""
-    if target_accept is not None and not 0 < target_accept < 1:
-        raise ValueError(f"target_accept must lie between 0 and 1, got {target_accept}")
+    check_acceptance(target_accept)
     if tune is not None and target_accept is not None:
         return tune, target_accept
     large = sum(np.size(value) for value in model.initial_point().values()) >= 100
@@ -165,12 +199,12 @@ def adaptation(
     return tune, target_accept
 
 
-def warn_if_poor(fit: xr.DataTree) -> None:
-    """Warn, on behalf of the caller's caller, if draws of two chains or more fail a check."""
-    if fit["posterior"].sizes["chain"] > 1:
-        diagnosis = diagnose(fit)
-        if not diagnosis.ok:
-            warnings.warn(str(diagnosis), ConvergenceWarning, stacklevel=3)
+def what_is_poor(fit: xr.DataTree) -> str:
+    """Return what a diagnosis says of draws of two chains or more that fail a check, else ""."""
+    if fit["posterior"].sizes["chain"] < 2:
+        return ""
+    diagnosis = diagnose(fit)
+    return "" if diagnosis.ok else str(diagnosis)
 
 
 _NOTHING_KEPT = (
@@ -210,7 +244,7 @@ def finished(fit: xr.DataTree, draws: int, chains: int) -> xr.DataTree:
     longest = np.sort(made)[::-1]
     n_chains = int(np.argmax(longest * np.arange(1, len(made) + 1))) + 1 if len(made) else 0
     n_draws = int(longest[n_chains - 1]) if n_chains else 0
-    if n_draws < _LEAST_DRAWS:
+    if n_draws < LEAST_DRAWS:
         raise KeyboardInterrupt(_NOTHING_KEPT)
     kept = np.flatnonzero(made >= n_draws)[:n_chains]
     warnings.warn(
@@ -218,7 +252,7 @@ def finished(fit: xr.DataTree, draws: int, chains: int) -> xr.DataTree:
         f"{draws} from each of {chains} that were asked for"
         + ("; a single chain cannot be checked by hbm.diagnose" if n_chains == 1 else ""),
         UserWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
     return fit.isel(chain=kept, draw=slice(n_draws))
 
@@ -246,9 +280,9 @@ def sample_prior_predictive(
     Raises
     ------
     TypeError
-        If `model` is not a PyMC model, or `draws` not a whole number.
+        If `model` is not a PyMC model, or a number is none.
     ValueError
-        If a prior is improper, so that nothing can be drawn from it.
+        If a number makes no sense, or a prior is improper, so that nothing can be drawn from it.
 
     Examples
     --------
@@ -260,7 +294,8 @@ def sample_prior_predictive(
     ValueError: the model has no prior predictive: the prior of nu_school is flat, which is ...
     """
     check_model(model)
-    _check_whole_number("draws", draws, 1)
+    check_whole_number("draws", draws, 1)
+    check_seed(random_seed)
     flat = [rv.name for rv in model.free_RVs if isinstance(rv.owner.op, FlatRV | HalfFlatRV)]
     if flat:
         raise ValueError(
@@ -302,9 +337,10 @@ def sample_posterior_predictive(
     Raises
     ------
     TypeError
-        If `model` is not a PyMC model.
+        If `model` is not a PyMC model, `fit` is not a DataTree, or the seed is not a whole number.
     ValueError
-        If the fit is of another model, or of the same model with other groups.
+        If the fit is of another model, or of the same model with other groups, or a selection took
+        its chains away.
 
     Examples
     --------
@@ -314,6 +350,7 @@ def sample_posterior_predictive(
     >>> fit = hbm.sample_posterior_predictive(model, fit)  # doctest: +SKIP
     """
     check_fit(model, fit)
+    check_seed(random_seed)
     with model, without_notes():
         predictive = pm.sample_posterior_predictive(
             fit, random_seed=random_seed, progressbar=progressbar
@@ -321,31 +358,20 @@ def sample_posterior_predictive(
     return fit.assign(posterior_predictive=predictive["posterior_predictive"])
 
 
-def check_lengths(draws: int, tune: int | None, chains: int) -> None:
-    """Raise unless chains of these numbers of draws can be made and checked."""
-    _check_whole_number("draws", draws, _LEAST_DRAWS)
-    _check_whole_number("chains", chains, 1)
-    _check_whole_number("tune", tune, 0)
-
-
-def _check_whole_number(name: str, value: int | None, least: int) -> None:
-    if value is None and name in ("tune", "cores"):
-        return
-    if isinstance(value, bool | np.bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be a whole number, got {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")
+# Levels of logs and filters of warnings are the process's: of two threads that set them and put
+# them back, the second would put back what the first had set.
+_one_at_a_time = threading.RLock()
 
 
 @contextmanager
 def without_notes() -> Iterator[None]:
     """Leave out the list of variables drawn, and numba's note that NumPy draws some of them."""
     log = logging.getLogger("pymc.sampling.forward")
-    level = log.level
-    log.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Numba will use object mode")
+    with _one_at_a_time, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Numba will use object mode")
+        level = log.level
+        log.setLevel(logging.WARNING)
+        try:
             yield
-    finally:
-        log.setLevel(level)
+        finally:
+            log.setLevel(level)
