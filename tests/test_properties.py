@@ -15,6 +15,7 @@ from models import MODELS, build, model_function, table_for
 
 import hbm
 from hbm.hierarchy.parameterisation import parent_estimates
+from hbm.students.beta import BETA
 from hbm.students.likelihoods import beta_summary_logp, published
 from hbm.tables.grouped import read_summaries
 from hbm.tables.labels import group

@@ -384,7 +384,7 @@ def test_labels_that_are_no_list_are_refused(labels):
 @pytest.mark.parametrize("dim", ["chain", "draw"])
 def test_one_chain_or_draw_selected_is_refused(function, dim):
     fit = fit_of(some_draws())
-    with pytest.raises(ValueError, match=rf"no dimension '{dim}', as after fit\.sel\({dim}=0\)"):
+    with pytest.raises(ValueError, match=rf"no dim '{dim}', as after fit\.sel\({dim}=0\)"):
         function(fit.sel({dim: 0}), "school")
 
 

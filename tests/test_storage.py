@@ -1,16 +1,20 @@
 """Fits in files: what was saved comes back, what is not the same is refused, nothing is half."""
 
+import datetime
 import errno
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytest
 import xarray as xr
 from models import build, table_for
+from scipy.stats import rankdata
 
 import hbm
 
@@ -175,6 +179,152 @@ def test_a_table_changed_after_the_model_was_made_does_not_matter(tmp_path):
     table.loc[:, "mean"] = 0.5
     again, _ = hbm.load(hbm.save(model, prior_as_fit(model), tmp_path / "fit.nc"))
     np.testing.assert_array_equal(again["mean"].get_value(), model["mean"].get_value())
+
+
+NOT_OF_NETCDF = {
+    "none": None,
+    "flag": True,
+    "NumPy's flag": np.False_,
+    "settings": {"tune": None, "seeds": [1, 2.5], "notes": {"by": "é", "checked": False}},
+    "large": 2**70,
+    "null": "a\0b",
+    "half": "\ud800",
+    "mixed": [1, "a", None],
+    "one number": [1],
+    "one name": ["a"],
+    "two names": ["a", "b"],
+    "nothing": [],
+    "flags": [True, False],
+    "NumPy's text": np.str_("a"),
+    "NaN": [float("inf")],
+    # Names that netCDF and xarray claim for themselves.
+    "": "no name",
+    "CLASS": "of 2016",
+    "units": "days since 2000-01-01",
+    "scale_factor": 2.0,
+    "add_offset": 1.0,
+    "_FillValue": 1.0,
+    "missing_value": 1.0,
+    "dtype": "bool",
+    "coordinates": "none",
+    "calendar": "of the school",
+    "grid_mapping": "none",
+    "_Unsigned": "true",
+    "_Netcdf4Dimid": 7,
+}
+
+
+def test_attributes_that_netcdf_has_no_form_for_come_back(exams, tmp_path):
+    """Wherever they stand; None among them, and draws stay what they are."""
+    model, fit = exams[0], exams[1].copy(deep=True)
+    posterior = fit["posterior"].to_dataset()
+    for owner in (fit, posterior, posterior["mu_school"], posterior["school"]):
+        owner.attrs |= NOT_OF_NETCDF
+    fit["posterior"] = xr.DataTree(posterior)
+    before = fit.copy(deep=True)
+    _, loaded = hbm.load(hbm.save(model, fit, tmp_path / "fit.nc"))
+    xr.testing.assert_identical(fit, before)
+    xr.testing.assert_identical(loaded, fit)
+    plain = NOT_OF_NETCDF | {"NumPy's flag": False, "NumPy's text": "a"}
+    group = loaded["posterior"]
+    for owner in (loaded, group, group["mu_school"], group["school"]):
+        there = {name: owner.attrs[name] for name in plain}  # order and types as well
+        assert repr(there) == repr(plain)
+
+
+def test_attributes_of_numpy_and_tuples_come_back_as_numbers_and_lists(exams, tmp_path):
+    model, fit = exams[0], exams[1].copy(deep=True)
+    fit.attrs |= {"whole": np.arange(3), "tuple": (1, 2), "flags": np.array([True]), "n": 3}
+    attrs = hbm.load(hbm.save(model, fit, tmp_path / "fit.nc"))[1].attrs
+    assert attrs["whole"].tolist() == [0, 1, 2]
+    assert (attrs["tuple"], attrs["flags"], attrs["n"]) == ([1, 2], [True], 3)
+
+
+def test_attributes_that_cannot_be_kept_are_named_before_anything_is_written(exams, tmp_path):
+    model, fit = exams[0], exams[1].copy(deep=True)
+    fit.attrs |= {"made": datetime.date(2016, 6, 1), "by year": {2016: 1}, "kept": None}
+    fit["posterior"].attrs["raw"] = b"bytes"
+    fit["posterior"]["mu"].attrs["day"] = np.datetime64("2016-06-01")
+    fit["constant_data"].attrs[1] = "number for a name"
+    with pytest.raises(TypeError) as refused:
+        hbm.save(model, fit, tmp_path / "fit.nc")
+    assert str(refused.value).startswith(
+        "attributes of the fit that cannot be saved: 'made' (date), 'by year' (dict), "
+        "'raw' of posterior (bytes), 'day' of posterior/mu (datetime64), "
+        "1 of constant_data (its name is not text). Kept are"
+    )
+    assert "give others as text" in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_say_without_hbm_what_netcdf_has_no_form_for(exams, tmp_path):
+    model, fit = exams[0], exams[1].copy(deep=True)
+    fit["posterior"].attrs |= {"checked": None, "sample_dims": ["chain", "draw"]}
+    with xr.open_datatree(hbm.save(model, fit, tmp_path / "fit.nc")) as opened:
+        assert opened["posterior"].attrs["sample_dims"] == ["chain", "draw"]
+        kept = json.loads(opened.attrs["hbm_attributes"])
+    assert ["posterior", None, "checked", None] in kept
+
+
+def test_what_has_a_name_of_the_files_own_is_not_lost(exams, saved, tmp_path):
+    model, fit = exams[0], exams[1].copy(deep=True)
+    fit.attrs["hbm_note"] = "mine"
+    _, loaded = hbm.load(hbm.save(model, fit, tmp_path / "fit.nc"))
+    assert loaded.attrs == {"hbm_note": "mine"}
+    with_table = fit.assign(table=xr.DataTree(xr.Dataset({"mine": 1})))
+    with pytest.raises(ValueError, match=r"the fit has a group 'table'.* another name"):
+        hbm.save(model, with_table, tmp_path / "new.nc")
+    with xr.open_datatree(saved) as opened:  # with a group table and attributes that are its own
+        opened = opened.load()
+    hbm.load(hbm.save(model, opened, tmp_path / "again.nc"))
+
+
+def test_part_of_a_loaded_fit_is_saved_again(saved, tmp_path):
+    model, fit = hbm.load(saved)
+    part = fit.isel(draw=slice(3))
+    xr.testing.assert_equal(hbm.load(hbm.save(model, part, tmp_path / "part.nc"))[1], part)
+
+
+OLD = Path(__file__).parent / "files"
+
+
+@pytest.mark.filterwarnings("ignore:.*Pareto k above:UserWarning")
+@pytest.mark.parametrize(
+    ("name", "parent", "elpd"),
+    [("exams_nested_0_1", "authority", 27.1), ("scores_nested_0_1", "district", 122.0)],
+)
+def test_files_of_earlier_versions_are_read_and_can_be_used(name, parent, elpd):
+    """They were made by tests/files/make_old_files.py, and stay as they are."""
+    path = OLD / f"{name}.nc"
+    with xr.open_datatree(path) as opened:
+        stored = opened.load()
+    model, fit = hbm.load(path)
+    labels = stored["posterior"]["school"].to_numpy().astype(str).tolist()
+    draws = stored["posterior"]["mu_school"]
+    xr.testing.assert_equal(fit["posterior"].to_dataset(), stored["posterior"].to_dataset())
+    assert fit["posterior"].attrs["tuning_steps"] == 200
+
+    table = hbm.shrinkage(fit, "school").set_index("school")
+    assert table["mean"][labels].to_numpy() == pytest.approx(draws.mean(("chain", "draw")))
+    of_school = stored["constant_data"][f"{parent}_of_school"].to_numpy()
+    parents = stored["posterior"][parent].to_numpy().astype(str)[of_school]
+    assert table[parent][labels].tolist() == parents.tolist()
+
+    league = hbm.ranks(fit, "school").set_index("school")
+    expected = rankdata(-draws.transpose("chain", "draw", "school"), axis=-1).mean((0, 1))
+    assert league["expected_rank"][labels].to_numpy() == pytest.approx(expected)
+
+    left_out = hbm.loo(model, fit, "school")
+    assert left_out.elpd_i["school"].to_numpy().astype(str).tolist() == labels
+    # A hundred draws leave some tenths of a nat to how the unit is left out.
+    assert left_out.elpd == pytest.approx(elpd, abs=1)
+
+    new = pd.DataFrame({"school": [*labels, "new"], parent: [*parents, parents[0]]})
+    predicted = hbm.predict(model, fit, new.assign(n_students=20), random_seed=1)
+    mu = predicted["predictions"]["mu_school"]
+    np.testing.assert_array_equal(mu.sel(school=labels), draws)
+    known = predicted["predictions_constant_data"]["known"].to_numpy().tolist()
+    assert known == [True] * len(labels) + [False]
 
 
 def stop(*_):

@@ -180,7 +180,7 @@ def read_fit(fit: xr.DataTree, model: pm.Model | None = None) -> Fitted:
         check_fit(model, fit)
         _check_described(model)
         fit = carry(model, fit)
-    check_draws(fit)
+    posterior_of(fit)
     d = read_description(fit)
     if d is None:
         constant = fit["constant_data"].data_vars if "constant_data" in fit.children else ()
@@ -204,23 +204,6 @@ def _check_described(model: pm.Model) -> None:
         )
 
 
-def check_draws(fit: xr.DataTree) -> None:
-    """Raise unless a fit has a posterior of draws in chains."""
-    if not isinstance(fit, xr.DataTree):
-        raise TypeError(f"fit must be an xarray.DataTree, got {type(fit).__name__}")
-    if "posterior" not in fit.children:
-        raise ValueError(
-            f"fit has no posterior; its groups are: {', '.join(fit.children) or 'none'}. "
-            "Pass the result of hbm.sample"
-        )
-    for dim in ("chain", "draw"):
-        if dim not in fit["posterior"].sizes:
-            raise ValueError(
-                f"the posterior has no dimension {dim!r}, as after fit.sel({dim}=0): select "
-                f"with a list, fit.sel({dim}=[0]), which keeps it"
-            )
-
-
 def flat(fit: xr.DataTree, name: str) -> Floats:
     """Return the draws of a variable of the posterior, chain after chain: (n_draws, ...)."""
     values = fit["posterior"][name].transpose("chain", "draw", ...).to_numpy()
@@ -235,13 +218,16 @@ def posterior_of(fit: xr.DataTree) -> xr.Dataset:
             "hbm.sample"
         )
     if "posterior" not in fit.children:
-        raise ValueError("the fit has no group 'posterior'; pass the result of hbm.sample")
+        raise ValueError(
+            "the fit has no group 'posterior'; pass the result of hbm.sample. Its groups are: "
+            f"{', '.join(fit.children) or 'none'}"
+        )
     posterior = fit["posterior"].to_dataset()
     for dim in ("chain", "draw"):
         if dim not in posterior.dims:
             raise ValueError(
-                f"the posterior has no dim {dim!r}; select with a list, which keeps the dim, as in "
-                f"fit.sel({dim}=[0])"
+                f"the posterior has no dim {dim!r}, as after fit.sel({dim}=0): select with a list, "
+                f"which keeps it, fit.sel({dim}=[0])"
             )
     return posterior
 

@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from hbm.hierarchy.carried import read_description
-from hbm.hierarchy.fitted import check_draws
+from hbm.hierarchy.fitted import posterior_of
 from hbm.tables.words import plural
 
 __all__ = ["check_prob", "estimates", "group_table"]
@@ -52,9 +52,8 @@ def estimates(fit: xr.DataTree, variable: str, prob: float = 0.95) -> pd.DataFra
     0      a  60.0  2.0   56.0   64.0
     1      b  70.0  2.0   66.0   74.0
     """
-    check_draws(fit)
+    posterior = posterior_of(fit)
     check_prob(prob)
-    posterior = fit["posterior"].to_dataset()
     if variable not in posterior.data_vars:
         there = [str(name) for name in posterior.data_vars]
         near = get_close_matches(str(variable), there, n=1)

@@ -13,7 +13,7 @@ import xarray as xr
 from scipy.special import ndtri
 from scipy.stats import qmc
 
-from hbm.hierarchy.fitted import check_draws, read_fit
+from hbm.hierarchy.fitted import posterior_of, read_fit
 from hbm.results.estimates import check_prob
 
 __all__ = ["funnel_limits"]
@@ -102,7 +102,7 @@ def funnel_limits(
     0         4   175.0        169.0        181.0  167.0  183.0
     1       100   175.0        174.0        176.0  169.0  181.0
     """
-    check_draws(fit)
+    posterior_of(fit)
     check_prob(prob)
     fitted = read_fit(fit)
     d = fitted.d

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hbm.hierarchy.fitted import Fitted, check_draws, read_fit
+from hbm.hierarchy.fitted import Fitted, posterior_of, read_fit
 from hbm.results.estimates import estimates, group_table
 
 __all__ = ["shrinkage"]
@@ -235,7 +235,7 @@ def _sums(values: np.ndarray, parent: np.ndarray, n_parents: int) -> np.ndarray:
 
 
 def _means_without_pooling(fit: xr.DataTree, group: str, labels: pd.Series) -> np.ndarray:
-    check_draws(fit)
+    posterior_of(fit)
     if f"mu_{group}" not in fit["posterior"]:
         raise ValueError(
             f"the fit without pooling has no 'mu_{group}': an upper level exists by pooling only. "

@@ -3,7 +3,8 @@
 The file is netCDF, as ArviZ writes it: `xarray.open_datatree` and ``arviz.from_netcdf`` open it. On
 top of the fit it has the table the model was made from, as the group ``table``, and what the model
 is, as attributes that can be read: ``hbm_model``, ``hbm_arguments``, ``hbm_priors``,
-``hbm_versions``, ``hbm_data_sha256`` and ``hbm_log_density``.
+``hbm_versions``, ``hbm_data_sha256`` and ``hbm_log_density``. Attributes of the fit that netCDF has
+no form for are in ``hbm_attributes``, as JSON.
 """
 
 import dataclasses
@@ -24,6 +25,7 @@ from pymc.logprob import conditional_logp
 from hbm.hierarchy.carried import carry
 from hbm.hierarchy.fitted import check_fit
 from hbm.hierarchy.recipes import Recipe, columns_of, make_again, priors_of, recipe_of
+from hbm.sampling.attributes import put_back, set_apart
 from hbm.tables.files import write_whole
 
 __all__ = ["load", "save"]
@@ -41,7 +43,7 @@ def save(model: pm.Model, fit: xr.DataTree, path: str | os.PathLike[str]) -> Pat
         The model of the fit, made by a function of :mod:`hbm.heights`, :mod:`hbm.scores`,
         :mod:`hbm.exams` or :mod:`hbm.article`.
     fit : xarray.DataTree
-        Result of :func:`hbm.sample`, with whatever groups were added to it since.
+        Result of :func:`hbm.sample`, with whatever groups and attributes were added to it since.
     path : str or os.PathLike
         Where to, for example ``"maths.nc"``. Folders are made; a file that is there is replaced,
         and only once the new one is complete.
@@ -54,9 +56,11 @@ def save(model: pm.Model, fit: xr.DataTree, path: str | os.PathLike[str]) -> Pat
     Raises
     ------
     TypeError
-        If `model` is not a PyMC model.
+        If `model` is not a PyMC model or `fit` not a DataTree, or if the fit has attributes that
+        cannot be kept, such as dates and dicts with numbers for keys: all are named.
     ValueError
-        If the model was not made by one of those functions, or the fit is not of it.
+        If the model was not made by one of those functions, the fit is not of it, or has a group
+        ``table`` of another table.
     OSError
         If the file cannot be written, for example as the disk is full. A file that was there
         before is left as it was.
@@ -65,6 +69,9 @@ def save(model: pm.Model, fit: xr.DataTree, path: str | os.PathLike[str]) -> Pat
     -----
     The file holds the table's columns that the model was made from, individuals' results among
     them: keep it as you would keep the table. Other columns, such as names, are not in it.
+
+    Attributes of the fit, its groups and variables come back as they were, None and booleans among
+    them; tuples, and arrays of fewer than two numbers, come back as lists or numbers.
 
     Examples
     --------
@@ -81,8 +88,15 @@ def save(model: pm.Model, fit: xr.DataTree, path: str | os.PathLike[str]) -> Pat
     arguments = dict(recipe.arguments)
     priors = arguments.pop("priors", None)
     columns = {name: ("row", recipe.table[name].to_numpy()) for name in recipe.table}
-    tree = fit.assign(table=xr.DataTree(xr.Dataset(columns)))
-    tree.attrs = fit.attrs | {
+    table = xr.Dataset(columns)
+    if "table" in fit.children and not fit["table"].to_dataset().equals(table):
+        raise ValueError(
+            "the fit has a group 'table', where the file keeps the table of the model; give the "
+            "group another name"
+        )
+    tree, apart = set_apart(fit)
+    tree = tree.assign(table=xr.DataTree(table))
+    tree.attrs |= {
         "hbm_model": recipe.function,
         "hbm_arguments": json.dumps(arguments),
         "hbm_priors": json.dumps(
@@ -91,6 +105,7 @@ def save(model: pm.Model, fit: xr.DataTree, path: str | os.PathLike[str]) -> Pat
         "hbm_versions": json.dumps(_versions()),
         "hbm_data_sha256": _sha256(recipe.table),
         "hbm_log_density": _log_density(model, fit),
+        "hbm_attributes": apart,
     }
     # In memory first: when a disk is full, HDF5 itself may end the process.
     content = tree.to_netcdf(engine="h5netcdf")
@@ -159,7 +174,9 @@ def load(
         labels = [c for c in data if c not in numbers]
         _check_table(columns_of(table, labels, numbers)[list(data)], data)
     fit = tree.drop_nodes("table")
-    fit.attrs = {name: value for name, value in attrs.items() if not name.startswith("hbm_")}
+    own = {f"hbm_{name}" for name in (*_ATTRIBUTES, "attributes")}
+    fit.attrs = {name: value for name, value in attrs.items() if name not in own}
+    put_back(fit, attrs.get("hbm_attributes", "[]"))  # not in files of hbm 0.1.0
     saved_with = json.loads(attrs["hbm_versions"])
     model = make_again(_recipe(attrs, data))
     _check_same(model, fit)
