@@ -52,7 +52,8 @@ def _scores_of(table, parents=(), **names):
         "score",
         by="school",
         parents=parents,
-        allowed="proportions strictly between 0 and 1, as a Beta gives (divide percentages by 100)",
+        allowed="proportions strictly between 0 and 1, as a Beta gives",
+        mend="divide percentages by 100",
         ok=lambda x: (x > 0) & (x < 1),
     )
     return _described(BETA, scores, "student", "score", **names)
@@ -223,9 +224,8 @@ def scores_partial_pooling(table: pd.DataFrame) -> TableModel:
 
     s ~ Beta by school, mu_school ~ Beta(alpha_bar, beta_bar), alpha_bar ~ N⁺(3, 0.5),
     beta_bar ~ N⁺(1, 0.3); nu_school = nu_bar + sigma_nu nu_school_raw, nu_school_raw ~ HN,
-    nu_bar ~ N⁺(30, 5), sigma_nu ~ Exp(1). A comment in the code says
-    nu_school ~ N(nu_bar, sigma_nu), but nu_school_raw is declared positive: nu_school can never be
-    below nu_bar.
+    nu_bar ~ N⁺(30, 5), sigma_nu ~ Exp(1). A comment says nu_school ~
+    N(nu_bar, sigma_nu), but nu_school_raw is declared positive: it can never be below nu_bar.
 
     Parameters
     ----------
@@ -298,10 +298,9 @@ def exams_no_pooling(table: pd.DataFrame) -> TableModel:
 
     school_mean ~ N(school_mu, √(school_sigma_squared / n)), where school_sigma_squared is the
     variance school_mu (1 − school_mu) / (school_nu + 1) of a Beta student; school_mu ~ Beta(3, 1),
-    school_nu ~ N⁺(30, 4).
-
-    The published standard deviations are loaded by the article's code and never used, and no part
-    of the likelihood informs school_nu: the spread of students is what the prior says it is.
+    school_nu ~ N⁺(30, 4). The published standard deviations are loaded by the article's code and
+    never used, and no part of the likelihood informs school_nu: the spread of students is what the
+    prior says it is.
 
     Parameters
     ----------
@@ -345,8 +344,8 @@ def exams_partial_pooling(table: pd.DataFrame) -> TableModel:
     school_prior_alpha ~ N⁺(3, 0.5), school_prior_beta ~ N⁺(1, 0.3), and
     school_nu = school_prior_nu_mean + school_prior_nu_sd school_nu_raw, school_nu_raw ~ HN,
     school_prior_nu_mean ~ N⁺(30, 4), school_prior_nu_sd ~ Exp(1). school_nu_raw is declared
-    positive: school_nu can never be below school_prior_nu_mean, although a comment says it is
-    normal around it.
+    positive: school_nu can never be below school_prior_nu_mean, though a comment says it is normal
+    around it.
 
     Parameters
     ----------

@@ -91,7 +91,8 @@ def complete_pooling(
     ----------
     table : pandas.DataFrame
         One row a school, as made by :func:`hbm.exam_table`: ``school``, ``n_students`` (1 or
-        more), ``mean`` and ``sd`` (proportions; sd with divisor n − 1, missing where n = 1).
+        more), ``mean`` and ``sd`` (proportions; sd with divisor n − 1). A school whose sd is
+        missing is observed by its mean.
     observe : {"mean and sd", "mean"}
         What of the table to learn from. The article ignores the sd, so that the spread of
         students is what the prior says; ``sd`` may then be absent.
@@ -139,7 +140,8 @@ def no_pooling(
     ----------
     table : pandas.DataFrame
         One row a school, as made by :func:`hbm.exam_table`: ``school``, ``n_students`` (1 or
-        more), ``mean`` and ``sd`` (proportions; sd with divisor n − 1, missing where n = 1).
+        more), ``mean`` and ``sd`` (proportions; sd with divisor n − 1). A school whose sd is
+        missing is observed by its mean.
     observe : {"mean and sd", "mean"}
         What of the table to learn from. The article ignores the sd, so that the spread of
         students is what the prior says; ``sd`` may then be absent.
@@ -188,7 +190,8 @@ def partial_pooling(
     ----------
     table : pandas.DataFrame
         One row a school, as made by :func:`hbm.exam_table`: ``school``, ``n_students`` (1 or
-        more), ``mean`` and ``sd`` (proportions; sd with divisor n − 1, missing where n = 1).
+        more), ``mean`` and ``sd`` (proportions; sd with divisor n − 1). A school whose sd is
+        missing is observed by its mean.
     observe : {"mean and sd", "mean"}
         What of the table to learn from. The article ignores the sd, so that the spread of
         students is what the prior says; ``sd`` may then be absent.
@@ -241,8 +244,8 @@ def nested(
     ----------
     table : pandas.DataFrame
         One row a school, as made by :func:`hbm.exam_table`: ``school``, ``authority``,
-        ``n_students`` (1 or more), ``mean`` and ``sd`` (proportions; sd with divisor n − 1,
-        missing where n = 1). A school stands in one authority.
+        ``n_students`` (1 or more), ``mean`` and ``sd`` (proportions; sd with divisor n − 1). A
+        school whose sd is missing is observed by its mean. A school stands in one authority.
     observe : {"mean and sd", "mean"}
         What of the table to learn from. The article ignores the sd, so that the spread of
         students is what the prior says; ``sd`` may then be absent.
@@ -295,6 +298,7 @@ def _describe(
         parents=levels,
         proportions=True,
         sd_needed=not means_only,
+        sd_may_be_missing=True,
     )
     observed = f"{value}_mean" if means_only else value
     words = {"individual": individual, "observed": observed}

@@ -124,7 +124,7 @@ def complete_pooling(
     ----------
     table : pandas.DataFrame
         One row a person: ``country``, ``height``; or one row a country: ``country``, ``n_people``,
-        ``mean``, ``sd`` (with divisor n − 1).
+        ``mean``, ``sd`` (with divisor n − 1, missing where it is not known).
     priors : Priors
         Priors, in the table's units.
     parameterisation : {"informed", "centred", "non-centred"}
@@ -175,7 +175,7 @@ def no_pooling(
     ----------
     table : pandas.DataFrame
         One row a person: ``country``, ``height``; or one row a country: ``country``, ``n_people``,
-        ``mean``, ``sd`` (with divisor n − 1).
+        ``mean``, ``sd`` (with divisor n − 1, missing where it is not known).
     priors : Priors
         Priors, in the table's units.
     parameterisation : {"informed", "centred", "non-centred"}
@@ -225,7 +225,7 @@ def partial_pooling(
     ----------
     table : pandas.DataFrame
         One row a person: ``country``, ``height``; or one row a country: ``country``, ``n_people``,
-        ``mean``, ``sd`` (with divisor n − 1).
+        ``mean``, ``sd`` (with divisor n − 1, missing where it is not known).
     priors : Priors
         Priors, in the table's units.
     parameterisation : {"informed", "centred", "non-centred"}
@@ -267,6 +267,7 @@ def _describe(
         proportions=False,
         allowed=f"{plural(value)} in {unit}, none of them missing",
         ok=np.isfinite,
+        sd_may_be_missing=True,
     )
     observed = "summary" if people.value is None else value
     words = {"individual": individual, "observed": observed, "value_name": value}

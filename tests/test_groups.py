@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hbm.tables.labels import group, nest, require_columns, require_numbers
+from hbm.tables.labels import group, nest
 
 
 def test_labels_keep_their_order_of_appearance():
@@ -49,22 +49,3 @@ def test_missing_labels_name_their_rows(blank):
 def test_a_group_column_cannot_have_a_reserved_name():
     with pytest.raises(ValueError, match="'draw' cannot name a group"):
         group(pd.DataFrame({"draw": ["a"]}), "draw")
-
-
-def test_columns_missing_doubled_or_without_rows():
-    with pytest.raises(TypeError, match="expected a pandas DataFrame, got dict"):
-        require_columns({"school": ["a"]}, ["school"])
-    with pytest.raises(ValueError, match="no column 'school'; it has: a, b"):
-        require_columns(pd.DataFrame({"a": [1], "b": [2]}), ["school"])
-    with pytest.raises(ValueError, match="2 columns named 'a'"):
-        require_columns(pd.DataFrame([[1, 2]], columns=["a", "a"]), ["a"])
-    with pytest.raises(ValueError, match="no rows"):
-        require_columns(pd.DataFrame({"a": []}), ["a"])
-
-
-def test_numbers_out_of_range_or_of_another_type():
-    table = pd.DataFrame({"score": [0.5, 2.0, np.nan], "text": ["a", "b", "c"]})
-    with pytest.raises(ValueError, match="must hold proportions; row 1 has 2, row 2 has nan"):
-        require_numbers(table, "score", allowed="proportions", ok=lambda x: x < 1)
-    with pytest.raises(TypeError, match=r"must hold proportions; it holds (str|object)"):
-        require_numbers(table, "text", allowed="proportions", ok=lambda x: x < 1)

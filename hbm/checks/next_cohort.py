@@ -8,9 +8,9 @@ import xarray as xr
 from hbm.hierarchy.description import Description
 from hbm.hierarchy.fitted import read_fit
 from hbm.results.prediction import predict_rows, read_rows
+from hbm.tables.columns import require_columns
 from hbm.tables.forms import read_either
 from hbm.tables.grouped import GroupedData
-from hbm.tables.labels import require_columns
 
 __all__ = ["by_band", "evaluate", "read_cohort"]
 
@@ -203,6 +203,7 @@ def read_cohort(table: pd.DataFrame, d: Description) -> GroupedData:
         allowed="proportions in [0, 1]" if d.law.bounds == (0, 1) else f"numbers in {d.unit}",
         ok=lambda x: np.isfinite(x) & (x >= low) & (x <= high),
         sd_needed=isinstance(table, pd.DataFrame) and "sd" in table,
+        sd_may_be_missing=True,
     )
 
 

@@ -23,7 +23,7 @@ from hbm.hierarchy.fitted import check_fit, check_model, read_fit
 from hbm.hierarchy.model import description_of
 from hbm.sampling.posterior import without_notes
 from hbm.students.cohorts import cohorts, summarise
-from hbm.tables.labels import require_numbers
+from hbm.tables.columns import require_numbers
 from hbm.tables.words import plural
 
 __all__ = ["PredictiveCheck", "check_predictive", "in_unit"]

@@ -14,7 +14,8 @@ import pandas as pd
 import pymc as pm
 
 from hbm.hierarchy.model import TableModel
-from hbm.tables.labels import label_text, require_columns
+from hbm.tables.columns import require_columns
+from hbm.tables.labels import label_text
 
 __all__ = ["Recipe", "columns_of", "make_again", "maker", "priors_of", "recipe_of", "remembered"]
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from hbm.plots import inputs, marks, style
-from hbm.tables.labels import group, nest, require_columns, require_numbers
+from hbm.tables.columns import require_columns, require_numbers
+from hbm.tables.labels import group, nest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

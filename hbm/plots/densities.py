@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from hbm.plots import inputs, marks, style
-from hbm.tables.labels import group, require_columns, require_numbers
+from hbm.tables.columns import require_columns, require_numbers
+from hbm.tables.labels import group
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hbm.plots import inputs, marks, style
-from hbm.tables.labels import require_columns
+from hbm.tables.columns import require_columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

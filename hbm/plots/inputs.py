@@ -8,7 +8,8 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 
-from hbm.tables.labels import group, require_columns, require_numbers
+from hbm.tables.columns import require_columns, require_numbers
+from hbm.tables.labels import group
 
 INFINITE = (-np.inf, np.inf)
 

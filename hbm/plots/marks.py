@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from hbm.plots import style
-from hbm.tables.labels import group, require_numbers
+from hbm.tables.columns import require_numbers
+from hbm.tables.labels import group
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

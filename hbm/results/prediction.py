@@ -22,8 +22,9 @@ import xarray as xr
 from hbm.hierarchy.description import Description
 from hbm.hierarchy.fitted import Fitted, read_fit
 from hbm.students.cohorts import cohorts, summarise
+from hbm.tables.columns import require_columns
 from hbm.tables.grouped import check_one_row_each, read_sizes
-from hbm.tables.labels import Level, nest_levels, require_columns
+from hbm.tables.labels import Level, nest_levels
 
 __all__ = ["predict", "predict_rows", "read_rows"]
 

@@ -4,7 +4,8 @@ import operator
 
 import pandas as pd
 
-from hbm.tables.labels import group, require_columns, require_numbers
+from hbm.tables.columns import require_columns, require_numbers
+from hbm.tables.labels import group
 from hbm.tables.messages import hint, quoted
 
 __all__ = ["exam_table"]
@@ -63,6 +64,11 @@ def exam_table(
         raise ValueError(
             f"results lack the columns {quoted(missing)}; they have "
             f"{quoted(map(str, results.columns))}. Pass what read_diploma returns"
+            + (
+                "; what is in the index, results.reset_index() makes columns"
+                if set(missing) & set(results.index.names)
+                else ""
+            )
         )
     require_columns(results, ["course", "year", *_EXAM_COLUMNS])
     group(results, "course")

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from hbm.tables.columns import require_columns
 from hbm.tables.excel import check_sheet_names, workbook
 from hbm.tables.files import write_whole
-from hbm.tables.labels import label_text, require_columns
+from hbm.tables.labels import label_text
 from hbm.tables.messages import some
 
 __all__ = ["save_table"]

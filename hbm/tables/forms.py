@@ -52,6 +52,7 @@ def read_either(
     allowed: str,
     ok: Callable[[np.ndarray], np.ndarray],
     sd_needed: bool = True,
+    sd_may_be_missing: bool = False,
 ) -> GroupedData:
     """Read a table of individuals, or a published one.
 
@@ -62,10 +63,10 @@ def read_either(
         `by`, `parents`, `size`, ``mean`` and ``sd``.
     value : str
         Column of individuals' results.
-    by, size, parents, proportions, sd_needed
+    by, size, parents, proportions, sd_needed, sd_may_be_missing
         As in :func:`hbm.tables.grouped.read_summaries`.
     allowed, ok
-        As in :func:`hbm.tables.labels.require_numbers`, of individuals.
+        As in :func:`hbm.tables.columns.require_numbers`, of individuals.
 
     Returns
     -------
@@ -86,5 +87,11 @@ def read_either(
     if isinstance(table, pd.DataFrame) and value in table and not is_published(table, by, size):
         return read_individuals(table, value, by=by, parents=parents, allowed=allowed, ok=ok)
     return read_summaries(
-        table, by=by, size=size, parents=parents, proportions=proportions, sd_needed=sd_needed
+        table,
+        by=by,
+        size=size,
+        parents=parents,
+        proportions=proportions,
+        sd_needed=sd_needed,
+        sd_may_be_missing=sd_may_be_missing,
     )

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from hbm.tables.labels import Groups, Level, nest_levels, require_columns, require_numbers
+from hbm.tables.columns import require_columns, require_numbers
+from hbm.tables.labels import Groups, Level, nest_levels
+from hbm.tables.not_numbers import listed
 
 __all__ = ["GroupedData", "read_individuals", "read_sizes", "read_summaries"]
 
@@ -51,6 +53,7 @@ def read_individuals(
     by: str,
     parents: Sequence[str] = (),
     allowed: str,
+    mend: str = "",
     ok: Callable[[np.ndarray], np.ndarray],
 ) -> GroupedData:
     """Read a table of individuals.
@@ -65,7 +68,7 @@ def read_individuals(
         Column of groups.
     parents : sequence of str
         Columns of what the groups stand in, from the innermost out.
-    allowed, ok
+    allowed, mend, ok
         As in :func:`hbm.tables.grouped.labels.require_numbers`.
 
     Returns
@@ -89,7 +92,7 @@ def read_individuals(
     require_columns(table, [value, by, *parents])
     groups, levels = nest_levels(table, by, parents)
     results = require_numbers(
-        table, value, allowed=allowed, ok=lambda x: ok(x) & (np.abs(x) < _LARGEST)
+        table, value, allowed=allowed, mend=mend, ok=lambda x: ok(x) & (np.abs(x) < _LARGEST)
     )
     summary = pd.Series(results).groupby(groups.index).agg(["size", "mean", "std"])
     return GroupedData(
@@ -169,6 +172,7 @@ def read_summaries(
     parents: Sequence[str] = (),
     proportions: bool,
     sd_needed: bool = True,
+    sd_may_be_missing: bool = False,
 ) -> GroupedData:
     """Read a published table with one row a group.
 
@@ -187,6 +191,8 @@ def read_summaries(
     sd_needed : bool, default True
         Whether each group of two or more must have its ``sd``. If not, the column may be absent
         and is not looked at.
+    sd_may_be_missing : bool, default False
+        Whether groups of two or more may lack their ``sd``; the column must be there.
 
     Returns
     -------
@@ -216,7 +222,8 @@ def read_summaries(
         mean = require_numbers(
             table,
             "mean",
-            allowed="proportions in [0, 1] (divide percentages by 100)",
+            allowed="proportions in [0, 1]",
+            mend="divide percentages by 100",
             ok=lambda x: (x >= 0) & (x <= 1),
             names=names,
         )
@@ -226,13 +233,27 @@ def read_summaries(
         )
     if not sd_needed:
         return GroupedData(levels, n, mean, np.full(len(n), np.nan))
+    # Bounded results may all be alike, at 0 or 1 or by rounding; a Normal has some spread.
+    allowed = "standard deviations, 0 or more" if proportions else "standard deviations above 0"
+    allowed += (
+        ", or missing" if sd_may_be_missing else ", missing only where there is one individual"
+    )
+    none = (n == 1) | proportions
     sd = require_numbers(
         table,
         "sd",
-        allowed="standard deviations, 0 or more, missing only where there is one individual",
-        ok=lambda x: ((x >= 0) & (x < _LARGEST)) | (np.isnan(x) & (n == 1)),
+        allowed=allowed,
+        ok=lambda x: np.isnan(x) | (((x > 0) | ((x == 0) & none)) & (x < _LARGEST)),
         names=names,
     )
+    missing = np.flatnonzero(np.isnan(sd) & (n > 1))
+    if len(missing) and not sd_may_be_missing:
+        shown = listed(list(names[missing]), ["nan"] * len(missing))
+        raise ValueError(
+            f"column 'sd' must hold {allowed}; {shown}. If they are not known, drop these rows; "
+            f"a {by} without sd could be observed by its mean alone"
+            + (" (observe='mean')" if proportions else "")
+        )
     sd = np.where(n == 1, np.nan, sd)
     if proportions:
         # Published means and sds are rounded, hence the half unit of the third decimal.

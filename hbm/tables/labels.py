@@ -11,16 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-__all__ = [
-    "Groups",
-    "Level",
-    "group",
-    "label_text",
-    "nest",
-    "nest_levels",
-    "require_columns",
-    "require_numbers",
-]
+from hbm.tables.columns import require_columns
+
+__all__ = ["Groups", "Level", "group", "label_text", "nest", "nest_levels"]
 
 # A coordinate of one of these names breaks PyMC or ArviZ, which have dimensions of these names.
 _RESERVED = {"chain", "draw", "sample", "group", "column", "model", "label", "plot_axis"}
@@ -57,106 +50,6 @@ class Level(NamedTuple):
     name: str
     labels: np.ndarray
     parent: np.ndarray | None = None
-
-
-def require_columns(table: pd.DataFrame, columns: list[str]) -> None:
-    """Raise unless `table` is a data frame with rows and with each of `columns` exactly once.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        The table a caller passed in.
-    columns : list of str
-        Columns that have to be there.
-
-    Raises
-    ------
-    TypeError
-        If `table` is not a data frame.
-    ValueError
-        If a column is missing or occurs twice, or the table has no rows.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> require_columns(pd.DataFrame({"school": ["a"], "mark": [0.5]}), ["school", "score"])
-    Traceback (most recent call last):
-        ...
-    ValueError: the table has no column 'score'; it has: school, mark. Rename the column ...
-    """
-    if not isinstance(table, pd.DataFrame):
-        raise TypeError(f"expected a pandas DataFrame, got {type(table).__name__}")
-    there = [str(column) for column in table.columns]
-    for column in columns:
-        if column not in there:
-            raise ValueError(
-                f"the table has no column {column!r}; it has: {', '.join(there) or 'none'}. "
-                "Rename the column that holds it"
-            )
-        if there.count(column) > 1:
-            raise ValueError(f"the table has {there.count(column)} columns named {column!r}")
-    if len(table) == 0:
-        raise ValueError("the table has no rows; was a filter too strict?")
-
-
-def require_numbers(
-    table: pd.DataFrame, column: str, *, allowed: str, ok, names: pd.Series | None = None
-) -> np.ndarray:
-    """Return a column as floats, or raise naming the rows where `ok` does not hold.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Has `column`.
-    column : str
-        The column to read.
-    allowed : str
-        What is allowed and the likely mend, in words, for the message.
-    ok : callable
-        Takes the array of floats, returns an array of bool of the same shape.
-    names : pandas.Series, optional
-        What to call each row in the message; its index label by default.
-
-    Returns
-    -------
-    numpy.ndarray of float, shape (n_rows,)
-
-    Raises
-    ------
-    TypeError
-        If the column does not hold numbers.
-    ValueError
-        If a number is not allowed.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> scores = pd.DataFrame({"score": [0.5, 63.9]})
-    >>> require_numbers(scores, "score", allowed="proportions in (0, 1)",
-    ...                 ok=lambda x: (x > 0) & (x < 1))
-    Traceback (most recent call last):
-        ...
-    ValueError: column 'score' must hold proportions in (0, 1); row 1 has 63.9
-    """
-    values = table[column]
-    kinds = pd.api.types
-    if (
-        not kinds.is_numeric_dtype(values)
-        or kinds.is_bool_dtype(values)
-        or kinds.is_complex_dtype(values)
-    ):
-        raise TypeError(
-            f"column {column!r} must hold {allowed}; it holds {values.dtype}, "
-            f"for example {values.iloc[0]!r}. pandas.to_numeric converts text to numbers"
-        )
-    numbers = values.to_numpy(dtype=float, na_value=np.nan)
-    bad = ~np.asarray(ok(numbers), dtype=bool)
-    if bad.any():
-        rows = [f"row {label}" for label in table.index] if names is None else list(names)
-        shown = [f"{rows[i]} has {numbers[i]:g}" for i in np.flatnonzero(bad)[:5]]
-        more = f" and {bad.sum() - 5} more rows" if bad.sum() > 5 else ""
-        raise ValueError(f"column {column!r} must hold {allowed}; {', '.join(shown)}{more}")
-    return numbers
 
 
 def label_text(table: pd.DataFrame, column: str) -> pd.Series:
