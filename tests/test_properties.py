@@ -19,6 +19,7 @@ from hbm.students.beta import BETA
 from hbm.students.likelihoods import beta_summary_logp, published
 from hbm.tables.grouped import read_summaries
 from hbm.tables.labels import group
+from hbm.tables.lookalikes import _folded
 
 # The same examples at each run: a fast tier that fails now and then is one that nobody reads.
 settings.register_profile("fast", deadline=None, derandomize=True, database=None, max_examples=60)
@@ -45,13 +46,14 @@ PUBLISHED_HEIGHTS = pd.DataFrame(
 )
 
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
-labels = words.filter(str.strip).map(str.strip)
+# Labels that no one would take for one another, or for a missing one.
+labels = words.map(str.strip).filter(lambda x: x not in {"", "nan", "NaN", "NaT", "<NA>", "None"})
 
 
 @st.composite
 def exam_tables(draw, min_schools=1):
     """Draw tables that real students could have led to, at their edges too."""
-    schools = draw(st.lists(labels, min_size=min_schools, max_size=6, unique=True))
+    schools = draw(st.lists(labels, min_size=min_schools, max_size=6, unique_by=_folded))
     size = len(schools)
 
     def column(values):
@@ -331,6 +333,7 @@ TABLES["students"] = TABLES["nested_scores"].rename(columns={"district": "author
 OURS = str(Path(hbm.__file__).parent)
 
 
+@pytest.mark.filterwarnings("ignore:column '.*' has label")  # a cell that looks like another
 @settings(max_examples=200)
 @given(st.data(), st.sampled_from(sorted(TAKES_A_TABLE)), cells, st.sampled_from(["one", "all"]))
 def test_whatever_stands_in_a_cell_is_read_or_refused_here(data, name, cell, where):

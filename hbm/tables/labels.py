@@ -5,6 +5,7 @@ variables. Both are made here, once, by label and never by the order of rows, an
 because an index out of range is not noticed further down.
 """
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,11 +13,14 @@ import numpy as np
 import pandas as pd
 
 from hbm.tables.columns import require_columns
+from hbm.tables.lookalikes import check_labels
 
 __all__ = ["Groups", "Level", "group", "label_text", "nest", "nest_levels"]
 
 # A coordinate of one of these names breaks PyMC or ArviZ, which have dimensions of these names.
 _RESERVED = {"chain", "draw", "sample", "group", "column", "model", "label", "plot_axis"}
+_UNWRITABLE = re.compile(r"[\0\ud800-\udfff]")
+_MOST_EXACT = 2**53  # from here on floats are further apart than whole numbers
 
 
 class Groups(NamedTuple):
@@ -68,15 +72,46 @@ def label_text(table: pd.DataFrame, column: str) -> pd.Series:
         Without blanks around it. Whole numbers are written without decimals, since pandas makes
         floats of them where other rows are missing.
 
+    Raises
+    ------
+    ValueError
+        If labels are bytes, or floats too large to hold every whole number.
+
     Examples
     --------
     >>> import pandas as pd
     >>> label_text(pd.DataFrame({"school": [" a", 7, 9.0]}), "school").tolist()
     ['a', '7', '9']
     """
-    labels = table[column].astype(object)
-    text = [str(int(x) if isinstance(x, float) and x.is_integer() else x).strip() for x in labels]
-    return pd.Series(text, index=table.index, dtype=object)
+    labels = table[column].astype(object).tolist()
+    types = set(map(type, labels))  # at a glance, since few columns need a closer look
+    if any(issubclass(each, bytes) for each in types):
+        _refuse(
+            table,
+            column,
+            [isinstance(x, bytes) for x in labels],
+            "labels of bytes",
+            f". Decode them, for example with table[{column!r}].str.decode('utf-8')",
+        )
+    if any(issubclass(each, float | np.floating) for each in types):
+        whole = [isinstance(x, float | np.floating) and x.is_integer() for x in labels]
+        _refuse(
+            table,
+            column,
+            [w and abs(x) >= _MOST_EXACT for x, w in zip(labels, whole, strict=True)],
+            "labels that are floats beyond 2**53",
+            ". Their last digits are lost: read the column as text, for example with "
+            f"pandas.read_csv(..., dtype={{{column!r}: str}})",
+        )
+        labels = [int(x) if w else x for x, w in zip(labels, whole, strict=True)]
+    return pd.Series([str(x).strip() for x in labels], index=table.index, dtype=object)
+
+
+def _refuse(table: pd.DataFrame, column: str, bad: Sequence[bool], what: str, mend: str) -> None:
+    """Raise if there are bad rows, naming the first of them."""
+    if any(bad):
+        rows = ", ".join(str(label) for label in table.index[np.asarray(bad)][:5])
+        raise ValueError(f"column {column!r} has {what} in {sum(bad)} rows: {rows}{mend}")
 
 
 def group(table: pd.DataFrame, column: str) -> Groups:
@@ -98,7 +133,14 @@ def group(table: pd.DataFrame, column: str) -> Groups:
     Raises
     ------
     ValueError
-        If the column is missing or reserved, or a label is missing, blank or cannot be written.
+        If the column is missing or reserved, or labels are missing, blank, made of a missing value,
+        bytes, or cannot be written; or are one in two Unicode forms.
+
+    Warns
+    -----
+    UserWarning
+        If labels differ only in case, blanks or the like, or look like a missing one or like whole
+        numbers that were made decimals.
 
     Examples
     --------
@@ -114,19 +156,19 @@ def group(table: pd.DataFrame, column: str) -> Groups:
     missing = table[column].isna()
     text = label_text(table, column)
     missing |= text == ""
-    if missing.any():
-        rows = ", ".join(str(label) for label in table.index[missing][:5])
-        raise ValueError(f"column {column!r} has no label in {missing.sum()} rows: {rows}")
+    _refuse(table, column, missing.tolist(), "no label", "")
     # Before they are told apart: some versions of pandas take a label to end at its first NUL.
-    unwritable = {x for x in set(text) if "\0" in x or any("\ud800" <= c <= "\udfff" for c in x)}
-    bad = np.flatnonzero([x in unwritable for x in text])
-    if len(bad):
-        rows = ", ".join(str(label) for label in table.index[bad[:5]])
-        raise ValueError(
-            f"column {column!r} has labels with characters that cannot be written, in {len(bad)} "
-            f"rows: {rows}. Was the file read with the right encoding?"
+    unwritable = {x for x in set(text) if _UNWRITABLE.search(x)}
+    if unwritable:
+        _refuse(
+            table,
+            column,
+            [x in unwritable for x in text],
+            "labels with characters that cannot be written,",
+            ". Was the file read with the right encoding?",
         )
     index, labels = pd.factorize(text)
+    check_labels(list(labels), column)
     return Groups(np.asarray(labels, dtype=object), index)
 
 
