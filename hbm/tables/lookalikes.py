@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hbm.tables.words import quoted
+from hbm.tables.messages import quoted
 
 __all__ = ["check_labels"]
 
