@@ -2,9 +2,12 @@
 
 import copy
 
+import arviz_base as azb
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
+from arviz_stats import loo as arviz_loo
 from fakes import fake_exams_nested, fake_fit
 from models import build, model_function, table_for
 from scipy.special import expit
@@ -131,6 +134,91 @@ def test_result_is_labelled(unit):
     assert result.elpd_i.dims == result.pareto_k.dims == (unit,)
     assert list(result.elpd_i[unit].to_numpy()) == list(ORDINARY[unit].unique())
     assert result.elpd == pytest.approx(result.elpd_i.sum().item())
+
+
+# What a unit's density hangs on, and what is integrated out of it. In nested models a school's also
+# hangs on what its parent's effect is known by.
+ASKED_OF = {
+    ("exams.nested", "school"): ["tau_school", "nu", "tau_nu"],
+    ("exams.nested", "authority"): ["eta", "tau_authority", "tau_school", "nu", "tau_nu"],
+    ("heights.partial_pooling", "country"): ["mu", "tau_country", "sigma"],
+    ("heights.partial_pooling", "person"): ["mu_country", "sigma"],
+}
+NOT_ASKED_OF = {
+    ("exams.nested", "school"): ["eta_school", "log_nu_school", "mu_school", "nu_school"],
+    ("exams.nested", "authority"): ["eta_authority", "eta_school", "mu_school", "nu_school"],
+    ("heights.partial_pooling", "country"): ["mu_country"],
+    ("heights.partial_pooling", "person"): ["mu", "tau_country"],
+}
+
+
+def in_two_chains(fit, order=range(N_DRAWS)):
+    """Return a fit with its draws in some order as two chains: of one ArviZ takes all to count."""
+    posterior = fit["posterior"].to_dataset()
+    halves = [
+        posterior.isel(draw=half).assign_coords(chain=[chain], draw=np.arange(N_DRAWS // 2))
+        for chain, half in enumerate(np.split(np.asarray(order), 2))
+    ]
+    return fit.assign(posterior=xr.DataTree(xr.concat(halves, "chain")))
+
+
+def with_hair(fit, name, *, slow):
+    """Vary a quantity by next to nothing: from draw to draw, or slowly along each chain."""
+    hair = np.linspace(-1, 1, N_DRAWS)
+    if not slow:
+        hair = np.random.default_rng(7).permutation(hair)
+    changed = in_two_chains(fit)
+    draws = changed["posterior"][name]
+    first = draws.isel(chain=0, draw=0).to_numpy()
+    draws[:] = first * (1 + 1e-9 * hair.reshape(2, -1, *(1 for _ in first.shape)))
+    return changed
+
+
+def khat_fast_and_slow(of, name, unit):
+    model, fit = heights_fit() if of.startswith("heights") else exams_fit(ORDINARY)
+    return [loo(model, with_hair(fit, name, slow=slow), unit).pareto_k for slow in (False, True)]
+
+
+def pairs(quantities):
+    return [(*key, name) for key, names in quantities.items() for name in names]
+
+
+@pytest.mark.filterwarnings("ignore:.* Pareto k above:UserWarning")
+@pytest.mark.parametrize(("of", "unit", "name"), pairs(ASKED_OF))
+def test_slow_draws_of_what_is_asked_lower_the_relative_efficiency(of, unit, name):
+    # Pareto k is that of a tail, which ArviZ takes longer the fewer draws count. The densities are
+    # the same to a hair, so that k tells of which quantities they were counted.
+    fast, slow = khat_fast_and_slow(of, name, unit)
+    assert float(abs(fast - slow).max()) > 0.005
+
+
+@pytest.mark.filterwarnings("ignore:.* Pareto k above:UserWarning")
+@pytest.mark.parametrize(("of", "unit", "name"), pairs(NOT_ASKED_OF))
+def test_slow_draws_of_anything_else_do_not(of, unit, name):
+    fast, slow = khat_fast_and_slow(of, name, unit)
+    np.testing.assert_array_equal(fast, slow)
+
+
+@pytest.mark.filterwarnings("ignore:.*Pareto:UserWarning")
+@pytest.mark.parametrize("slow", ["mu", "tau_country", "sigma"])
+def test_a_country_left_out_is_sampled_as_arviz_does_given_its_population(slow):
+    table = table_for("heights")
+    model, fit = heights_fit(table=table)
+    fit = in_two_chains(fit, np.argsort(fit["posterior"][slow].to_numpy()[0]))
+    names = ["mu", "tau_country", "sigma"]
+    mu, tau, sigma = population = [fit["posterior"][name].to_numpy() for name in names]
+    log_lik = []
+    for _, y in table.groupby("country", sort=False)["height"]:
+        # Given their mean, people are Normal around it in the n − 1 other directions.
+        n, squares = len(y), ((y - y.mean()) ** 2).sum()
+        within = (n - 1) * norm.logpdf(0, scale=sigma) - squares / (2 * sigma**2) - np.log(n) / 2
+        log_lik.append(within + norm.logpdf(y.mean(), mu, np.sqrt(tau**2 + sigma**2 / n)))
+    by_country = {"country": np.stack(log_lik, axis=-1)}
+    posterior = dict(zip(names, population, strict=True))
+    tree = azb.from_dict({"posterior": posterior, "log_likelihood": by_country})
+    expected, found = arviz_loo(tree, pointwise=True), loo(model, fit, "country")
+    np.testing.assert_allclose(found.elpd_i, expected.elpd_i, rtol=1e-8)
+    np.testing.assert_allclose(found.pareto_k, expected.pareto_k, rtol=1e-6)
 
 
 def influential_fit():

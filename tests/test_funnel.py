@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from numpy.testing import assert_allclose
+from scipy.special import expit
 from scipy.stats import beta, norm
 
 import hbm
@@ -113,6 +114,29 @@ def test_limits_hold_the_share_of_simulated_schools_they_say(number, alike):
     outside = ~table["mean"].between(*limits[list(ends)])
     # Four standard errors of the share.
     assert outside.mean() == pytest.approx(0.1, abs=4 * np.sqrt(0.1 * 0.9 / n_schools))
+
+
+def centre_of(eta, tau_authority, tau_school):
+    """Return what `centre` is, from draws: the mean of the school in the population's middle."""
+    return expit(eta).mean()
+
+
+def test_the_centre_is_that_of_the_draws():
+    table = hbm.simulate.exams([2, 2], 20, random_seed=1)[0]
+    fit = exam_fit(table, **(POPULATION | {"tau_nu": 0.0}))
+    draws = {
+        "eta": np.array([-1.0, 0.5, 2.0, 3.5]),
+        "tau_authority": np.array([0.3, 1.1, 0.6, 0.2]),
+        "tau_school": np.array([0.9, 0.2, 0.7, 0.5]),
+    }
+    for name, values in draws.items():
+        fit["posterior"][name][:] = values
+    expected = centre_of(**draws)
+    assert abs(expected - expit(draws["eta"].mean())) > 0.05
+    # Of a million students, those of a school like the others have its mean.
+    limits = funnel_limits(fit, "school", n=[5, 1_000_000])
+    assert_allclose(limits["centre"], expected, rtol=1e-12)
+    assert_allclose(limits[["alike_lower", "alike_upper"]].iloc[1], expected, atol=0.001)
 
 
 def test_limits_narrow_with_size_and_lie_around_each_other():

@@ -294,6 +294,29 @@ def test_published_moves_rounded_numbers_inside_and_keeps_the_rest():
     assert np.array_equal(kept[1], sd, equal_nan=True)
 
 
+NEARLY_ALL = 0.998  # of the most there can be: from here on a rounded sd may be moved a little
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 12, 300])
+def test_published_keeps_spreads_up_to_the_most_there_can_be(n):
+    mean, share = np.meshgrid([0.04, 0.3, 0.55, 0.9, 0.97], [0.5, 0.9, 0.95, 0.99, NEARLY_ALL])
+    most = np.sqrt(n * mean * (1 - mean) / (n - 1))
+    new_mean, new_sd = published(mean, share * most, np.full(mean.shape, n))
+    np.testing.assert_array_equal(new_mean, mean)
+    np.testing.assert_array_equal(new_sd, share * most)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 12, 300])
+@pytest.mark.parametrize("beyond", [1.0, 1.0005, 1.01])
+def test_published_takes_a_spread_beyond_the_most_there_can_be_just_below(n, beyond):
+    mean = np.array([0.04, 0.3, 0.55, 0.9, 0.97])
+    most = np.sqrt(n * mean * (1 - mean) / (n - 1))
+    new_mean, new_sd = published(mean, beyond * most, np.full(5, n))
+    np.testing.assert_array_equal(new_mean, mean)
+    assert np.all((new_sd >= NEARLY_ALL * most) & (new_sd < most))
+    assert np.all(np.isfinite(beta_summary_logp(new_mean, new_sd, n, 0.6, 5.0)))
+
+
 @pytest.fixture(scope="module")
 def exam_model():
     with pm.Model(coords={"school": ["0009", "0012", "0101"]}) as model:

@@ -1,6 +1,8 @@
+import arviz_base as azb
 import numpy as np
 import pandas as pd
 import pytest
+from arviz_stats import psense
 from fakes import fake_exams_nested, fake_fit
 from models import build
 from scipy import stats
@@ -168,6 +170,52 @@ def test_only_the_top_of_the_hierarchy_is_scaled():
     # Effects of groups, however unlikely, have no part in it.
     fit["posterior"]["eta_school"][:] = np.linspace(-9, 9, 200)[None, :, None]
     pd.testing.assert_frame_equal(hbm.prior_sensitivity(model, fit), table)
+
+
+DISTINCT = hbm.exams.Priors(
+    eta_mean=0.3,
+    eta_sd=0.4,
+    tau_parent=0.3,
+    tau_school=0.45,
+    nu_median=5.0,
+    nu_log_sd=0.35,
+    tau_nu=0.2,
+)
+
+
+def test_every_prior_is_scaled_its_own():
+    model = build("exams.nested", priors=DISTINCT)
+    rng, n = np.random.default_rng(1), 300
+    draws = {
+        "eta": rng.normal(0.6, 0.2, n),
+        "tau_authority": rng.uniform(0.2, 0.5, n),
+        "tau_school": rng.uniform(0.3, 0.7, n),
+        "nu": rng.uniform(4, 8, n),
+        "tau_nu": rng.uniform(0.2, 0.4, n),
+    }
+    fit = fake_exams_nested(model, n, **draws)
+    log_prior = {
+        "eta": stats.norm.logpdf(draws["eta"], 0.3, 0.4),
+        "tau_authority": stats.halfnorm.logpdf(draws["tau_authority"], scale=0.3),
+        "tau_school": stats.halfnorm.logpdf(draws["tau_school"], scale=0.45),
+        "nu": stats.lognorm.logpdf(draws["nu"], 0.35, scale=5),
+        "tau_nu": stats.halfnorm.logpdf(draws["tau_nu"], scale=0.2),
+    }
+
+    def moves(priors):
+        sets = {"posterior": draws, "log_prior": {name: log_prior[name] for name in priors}}
+        tree = azb.from_dict(
+            {group: {name: x[None] for name, x in xs.items()} for group, xs in sets.items()}
+        )
+        return {name: float(x) for name, x in psense(tree, group="prior").items()}
+
+    expected = moves(log_prior)
+    # A table of three decimals sees it where any one of the priors is left out.
+    for name in log_prior:
+        without = moves(set(log_prior) - {name})
+        assert abs(without[name] - expected[name]) > 0.02, name
+    found = hbm.prior_sensitivity(model, fit)["prior"]
+    assert dict(found) == pytest.approx(expected, abs=0.00051)
 
 
 def test_arviz_does_not_log_beside_it(caplog):
