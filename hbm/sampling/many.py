@@ -193,6 +193,7 @@ def sample_each(
 
 def _check_importable(function: Callable[[pd.DataFrame], pm.Model]) -> None:
     """Raise unless another process can import a function, as far as can be seen from here."""
+    name = getattr(function, "__qualname__", repr(function))
     mend = (
         "define it at the top level of a module and import it, or use functools.partial of such a "
         "function; an executor of threads takes any: executor=ThreadPoolExecutor(4)"
@@ -200,11 +201,11 @@ def _check_importable(function: Callable[[pd.DataFrame], pm.Model]) -> None:
     try:
         pickled = pickle.dumps(function)
     except Exception as error:
-        raise TypeError(f"other processes cannot import {function!r}: {mend}") from error
+        raise TypeError(f"other processes cannot import {name}: {mend}") from error
     # What a new process is told of the main module, in order to run it again.
     if b"__main__" in pickled and not any("main" in name for name in get_preparation_data("")):
         raise TypeError(
-            f"other processes cannot import {function!r}, which was defined at a prompt or in a "
+            f"other processes cannot import {name}, which was defined at a prompt or in a "
             f"notebook: {mend}"
         )
 
