@@ -362,6 +362,15 @@ def test_missing_file(tmp_path):
         read_diploma(tmp_path / "nowhere.xlsx")
 
 
+@pytest.mark.parametrize("kind", [str, Path])
+@pytest.mark.parametrize("address", ["https://example.org/results.xlsx", "FTP://x/a", "s3://b/c"])
+def test_addresses_are_no_files(address, kind):
+    with pytest.raises(
+        ValueError, match=r"an address: read_diploma reads files; download it first"
+    ):
+        read_diploma(kind(address))
+
+
 def test_damaged_files(write, tmp_path):
     path = write(sheet_rows())
     whole = path.read_bytes()
@@ -421,7 +430,9 @@ def test_real_exam_table(diploma):
     assert (len(table), table["authority"].nunique()) == (318, 89)
     table = exam_table(diploma, course="Mathematics 30-1", year=2016, min_students=30)
     assert (len(table), table["authority"].nunique()) == (141, 56)
-    assert table.loc[0].tolist()[4:] == [113, 0.639, 0.2]
+    assert table.loc[0].tolist()[4:7] == [113, 0.639, 0.2]
+    assert table["acceptable"].between(0, 1).all()
+    assert (table["excellent"] <= table["acceptable"]).all()
 
 
 # The table for the models
@@ -431,10 +442,11 @@ def test_exam_table_is_one_row_per_school_in_order(write):
     results = read_diploma(write(sheet_rows()))
     before = results.copy(deep=True)
     table = exam_table(results, course="Physics 30", year=2016)
+    shares = [0.158, 0.856, 0.215]
     expected = pd.DataFrame(
         [
-            ["0101", "Willow High", "0020", "The Willow Division", 21, 0.612, 0.158],
-            ["0007", "École Oak", "0030", "The Oak Division", 40, 0.555, 0.158],
+            ["0101", "Willow High", "0020", "The Willow Division", 21, 0.612, *shares, "Public"],
+            ["0007", "École Oak", "0030", "The Oak Division", 40, 0.555, *shares, "Separate"],
         ],
         columns=[
             "school",
@@ -444,6 +456,9 @@ def test_exam_table_is_one_row_per_school_in_order(write):
             "n_students",
             "mean",
             "sd",
+            "acceptable",
+            "excellent",
+            "authority_type",
         ],
     )
     pd.testing.assert_frame_equal(table, expected)
@@ -455,6 +470,17 @@ def test_exam_table_is_one_row_per_school_in_order(write):
     assert results.attrs == before.attrs
 
 
+def test_exam_table_does_without_what_no_model_needs(write):
+    results = read_diploma(write(sheet_rows()))
+    whole = exam_table(results, course="Physics 30", year=2016)
+    for absent in (["excellent"], ["acceptable", "excellent", "authority_type"]):
+        table = exam_table(results.drop(columns=absent), course="Physics 30", year=2016)
+        pd.testing.assert_frame_equal(table, whole.drop(columns=absent))
+    twice = pd.concat([results, results["excellent"]], axis=1)
+    with pytest.raises(ValueError, match="2 columns named 'excellent'"):
+        exam_table(twice, course="Physics 30", year=2016)
+
+
 def test_exam_table_names_what_is_there(write):
     results = read_diploma(write(sheet_rows()))
     with pytest.raises(ValueError, match=r"no course 'Phisics 30' .*; did you mean 'Physics 30'"):
@@ -463,8 +489,14 @@ def test_exam_table_names_what_is_there(write):
         exam_table(results, course=None, year=2016)
     with pytest.raises(ValueError, match=r"no year 2016 in the results of Art 30. .* are: 2015$"):
         exam_table(results, course="Art 30", year=2016)
-    with pytest.raises(ValueError, match=r"no year '2016' .* are: 2015, 2016"):
-        exam_table(results, course="Physics 30", year="2016")
+    for year in ("2016", None):
+        with pytest.raises(TypeError, match=rf"year must be a whole number, .* 2016, not {year!r}"):
+            exam_table(results, course="Physics 30", year=year)
+    text = results.astype({"year": str})
+    assert len(exam_table(text, course="Physics 30", year="2016")) == 2
+    with pytest.raises(TypeError, match=r"'year' holds text: .* results\['year'\]\.astype\(int\)"):
+        exam_table(text, course="Physics 30", year=2016)
+    assert len(exam_table(results, course="Physics 30", year=np.float64(2016))) == 2
     with pytest.raises(ValueError, match="has 41 students or more; the largest has 40"):
         exam_table(results, course="Physics 30", year=2016, min_students=41)
     with pytest.raises(TypeError, match=r"min_students must be an integer, got 30\.0"):

@@ -1,6 +1,7 @@
 """Exam tables: one course and year of the diploma results, as the models take them."""
 
 import operator
+from numbers import Real
 
 import pandas as pd
 
@@ -11,6 +12,7 @@ from hbm.tables.messages import hint, quoted
 __all__ = ["exam_table"]
 
 _EXAM_COLUMNS = ["school", "school_name", "authority", "authority_name", "n_students", "mean", "sd"]
+_MORE_COLUMNS = ["acceptable", "excellent", "authority_type"]
 
 
 def exam_table(
@@ -33,13 +35,15 @@ def exam_table(
     -------
     pandas.DataFrame
         Columns ``school``, ``school_name``, ``authority``, ``authority_name``, ``n_students``,
-        ``mean``, ``sd`` (mean and standard deviation of the exam mark, proportions), in the order
-        of `results`, on a fresh index.
+        ``mean``, ``sd`` (mean and standard deviation of the exam mark, proportions) and, where
+        `results` have them, ``acceptable`` and ``excellent`` (shares of students at the acceptable
+        standard, a mark of 50 % or more, and at the standard of excellence, 80 % or more) and
+        ``authority_type``; in the order of `results`, on a fresh index.
 
     Raises
     ------
     TypeError
-        If `results` is not a data frame, or `min_students` not an integer.
+        If `results` is not a data frame, or `year` or `min_students` not a whole number.
     ValueError
         If `results` lacks a column, the course or year is not there, a school occurs twice, or no
         school has `min_students`.
@@ -50,7 +54,8 @@ def exam_table(
     >>> results = hbm.load_dataset("diploma")
     >>> table = hbm.exam_table(results, course="Mathematics 30-1", year=2016, min_students=30)
     >>> table.columns.tolist()
-    ['school', 'school_name', 'authority', 'authority_name', 'n_students', 'mean', 'sd']
+    ['school', 'school_name', 'authority', 'authority_name', 'n_students', 'mean', 'sd',
+     'acceptable', 'excellent', 'authority_type']
     >>> hbm.exam_table(results, course="Maths 30-1", year=2016)
     Traceback (most recent call last):
         ...
@@ -70,7 +75,8 @@ def exam_table(
                 else ""
             )
         )
-    require_columns(results, ["course", "year", *_EXAM_COLUMNS])
+    columns = _EXAM_COLUMNS + [name for name in _MORE_COLUMNS if name in results]
+    require_columns(results, ["course", "year", *columns])
     group(results, "course")
     try:
         min_students = operator.index(min_students)
@@ -84,11 +90,18 @@ def exam_table(
             f"The courses are: {quoted(courses)}"
         )
     table = results[results["course"] == course]
-    years = sorted(table["year"].drop_duplicates().tolist())
+    years = sorted(table["year"].drop_duplicates().tolist(), key=str)
     if year not in years:
+        text = [each for each in years if isinstance(each, str)]
+        if text and isinstance(year, Real):
+            raise TypeError(
+                f"column 'year' holds text: {quoted(text)}. Make whole numbers of it, for example "
+                "with results['year'].astype(int)"
+            )
+        if not text and not isinstance(year, Real):
+            raise TypeError(f"year must be a whole number, such as {years[-1]}, not {year!r}")
         raise ValueError(
-            f"no year {year!r} in the results of {course}. "
-            f"The years are: {', '.join(map(repr, years))}"
+            f"no year {year!r} in the results of {course}. The years are: {quoted(years)}"
         )
     table = table[table["year"] == year]
     twice = table.loc[table["school"].duplicated(), "school"].drop_duplicates().tolist()
@@ -105,6 +118,6 @@ def exam_table(
             f"no school of {course}, {year} has {min_students} students or more; "
             f"the largest has {table['n_students'].max()}. Lower min_students"
         )
-    table = table.loc[large, _EXAM_COLUMNS].reset_index(drop=True)
+    table = table.loc[large, columns].reset_index(drop=True)
     table.attrs = {}  # the counts are of the whole workbook
     return table

@@ -7,6 +7,7 @@ per course, year and school, and :func:`hbm.exam_table` cuts from that the table
 
 import operator
 import os
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -36,6 +37,9 @@ _MAX_BYTES = 64 * 1024**2
 _MAX_ROWS = 100_000
 _MAX_COLUMNS = 1_000
 _MAX_BLANK_ROWS = 10_000
+
+# A path has one slash after the scheme. A single letter is a drive.
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 
 
 def read_diploma(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -95,10 +99,11 @@ def read_diploma(path: str | os.PathLike[str]) -> pd.DataFrame:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is not an ``.xlsx`` workbook, is encrypted, damaged or far larger than any
-        edition; if a column is missing or occurs twice; if a cell is not a number where there
-        should be one, or out of its range, or a formula; if a year is suppressed in part; if a
-        school occurs twice in a course. Messages name the sheet's row and column, and the value.
+        If it is an address and no file; if the file is not an ``.xlsx`` workbook, is encrypted,
+        damaged or far larger than any edition; if a column is missing or occurs twice; if a cell is
+        not a number where there should be one, or out of its range, or a formula; if a year is
+        suppressed in part; if a school occurs twice in a course. Messages name the sheet's row and
+        column, and the value.
 
     Notes
     -----
@@ -116,7 +121,12 @@ def read_diploma(path: str | os.PathLike[str]) -> pd.DataFrame:
     >>> sorted(results["year"].unique().tolist())
     [2015, 2016, 2017, 2018, 2019]
     """
-    path = Path(path)
+    address, path = os.fspath(path), Path(path)
+    if _ADDRESS.match(address) and not path.exists():
+        raise ValueError(
+            f"{address!r} is an address: read_diploma reads files; download it first, and give the "
+            "path of the file"
+        )
     _check_file(path)
     import openpyxl  # 0.2 s, and no other function needs it
 
