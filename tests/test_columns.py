@@ -8,7 +8,7 @@ import pytest
 
 import hbm
 from hbm.tables.columns import require_columns, require_numbers
-from hbm.tables.grouped import read_summaries
+from hbm.tables.grouped import read_individuals, read_summaries
 
 
 def refusal(values, **settings):
@@ -114,6 +114,15 @@ def test_a_missing_number_is_said_to_be_missing():
     with pytest.raises(ValueError, match=r"row 1 has nan\. .* table\.dropna") as refused:
         hbm.article.single_school(scores)
     assert "divide" not in str(refused.value)
+
+
+def test_a_mend_is_told_of_individuals_out_of_range_and_not_of_missing_ones():
+    table = pd.DataFrame({"school": ["a", "b"], "score": [0.5, 63.9]})
+    settings = {"by": "school", "individual": "student", "allowed": "scores", "mend": "divide"}
+    with pytest.raises(ValueError, match=r"must hold scores \(divide\); row 1 has 63\.9$"):
+        read_individuals(table, "score", ok=lambda x: x < 1, **settings)
+    with pytest.raises(ValueError, match=r"must hold scores; row 1 has nan\. .* drop the rows"):
+        read_individuals(table.replace(63.9, np.nan), "score", ok=lambda x: x < 1, **settings)
 
 
 def test_labels_in_the_index_are_found_there():

@@ -69,7 +69,7 @@ def read_individuals(
     parents : sequence of str
         Columns of what the groups stand in, from the innermost out.
     allowed, mend, ok
-        As in :func:`hbm.tables.grouped.labels.require_numbers`.
+        As in :func:`hbm.tables.columns.require_numbers`.
 
     Returns
     -------
