@@ -28,13 +28,16 @@ BUILDERS = {
     "no pooling": hbm.exams.no_pooling,
     "complete pooling": hbm.exams.complete_pooling,
     "means only": functools.partial(hbm.exams.nested, observe="mean"),
+    "some sds missing": lambda table: hbm.exams.nested(
+        table.assign(sd=table["sd"].where(table["school"].str[1] != "2"))
+    ),
     "non-centred": functools.partial(hbm.exams.nested, parameterisation="non-centred"),
 }
 
 
 def shape_for_both(function):
     own = shape_of(function(table_of("a")))
-    return own._replace(schools=9, authorities=own.authorities and 4)
+    return own._replace(sizes=(9, 4)[: len(own.sizes)])
 
 
 @pytest.fixture
@@ -92,10 +95,10 @@ def test_fits_are_those_of_the_model_alone():
 
 def test_models_of_like_size_share_a_shape():
     sizes = {"a": (300, 80), "b": (7, 3), "c": (280, 90), "d": (119, 70), "e": (120, 70)}
-    shapes = {key: Shape("f", "()", *size) for key, size in sizes.items()}
+    shapes = {key: Shape("f", "()", size) for key, size in sizes.items()}
     shared = common_shapes(shapes | {"other": None})
     assert list(shared) == ["a", "c", "e", "d", "b", "other"]
-    assert shared["a"] == shared["c"] == shared["e"] == Shape("f", "()", 300, 90)
+    assert shared["a"] == shared["c"] == shared["e"] == Shape("f", "()", (300, 90))
     assert shared["d"] is None
     assert shared["b"] is None
     assert shared["other"] is None
@@ -117,7 +120,7 @@ def test_models_that_differ_share_nothing():
 def test_other_models_have_no_shape():
     table = table_of("a")
     assert shape_of(hbm.exams.nested(table, parameterisation="centred")) is None
-    assert shape_of(hbm.heights.partial_pooling(hbm.load_dataset("heights"))) is None
+    assert shape_of(hbm.article.heights(hbm.load_dataset("heights"))) is None
     assert shape_of(hbm.exams.nested(table).copy()) is None
 
 

@@ -32,6 +32,8 @@ from hbm.students.observed import observe_means, observe_summaries, pair
 
 # Runs the graph as written, node by node: what is tested is the formula, and nothing is compiled.
 AS_WRITTEN = pytensor.compile.mode.Mode(linker="py", optimizer=None)
+# NumPy draws the students.
+OBJECT_MODE = pytest.mark.filterwarnings("ignore:Numba will use object mode")
 SCHOOLS = [(0.65, 5.0, 2), (0.65, 5.0, 12), (0.9, 9.0, 6), (0.12, 7.0, 40), (0.95, 25.0, 3)]
 
 
@@ -343,6 +345,7 @@ def test_a_class_of_two_has_a_spread():
     np.testing.assert_array_equal(observed, [[0.6, 0.1], [0.7, 0.0]])
 
 
+@OBJECT_MODE
 def test_predictive_draws_and_log_likelihood(exam_model):
     with exam_model:
         prior = pm.sample_prior_predictive(draws=50, random_seed=1)
@@ -361,6 +364,7 @@ def test_predictive_draws_and_log_likelihood(exam_model):
     assert prior.log_likelihood["exam"].dims == ("chain", "draw", "school")
 
 
+@OBJECT_MODE
 @pytest.mark.parametrize("n", [1, 2, 30])
 def test_draws_are_students_summarised(n):
     mu, nu, size = 0.7, 5.0, 4000
@@ -378,6 +382,7 @@ def test_draws_are_students_summarised(n):
     assert np.unique(draws[:, 0]).size == size
 
 
+@OBJECT_MODE
 def test_normal_summary_and_beta_mean_draw():
     with pm.Model(coords={"group": ["a", "b"]}):
         observe_summaries("height", NORMAL, [170.0, 180.0], 7.0, [50, 2], dims="group")

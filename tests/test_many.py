@@ -87,7 +87,7 @@ def test_models_of_like_size_are_compiled_once(tables, monkeypatch):
             made.append(shape)
 
         def sample(self, model, **settings):
-            return f"fit of {len(model.coords['school'])} schools in room for {made[-1].schools}"
+            return f"fit of {len(model.coords['school'])} schools in room for {made[-1].sizes[0]}"
 
     monkeypatch.setattr(many, "Compiled", Compiled)
     monkeypatch.setattr(many, "_last", threading.local())

@@ -915,5 +915,5 @@ def test_estimates_name_what_is_there(fit):
         estimates(fit, "mu_school", prob=95)
     with pytest.raises(TypeError, match=r"must be an xarray\.DataTree, got DataFrame"):
         estimates(pd.DataFrame(), "mu_school")
-    with pytest.raises(ValueError, match="no posterior; its groups are: prior"):
+    with pytest.raises(ValueError, match="no group 'posterior'; its groups are: prior"):
         estimates(xr.DataTree.from_dict({"prior": fit["posterior"].to_dataset()}), "mu_school")

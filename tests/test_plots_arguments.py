@@ -32,7 +32,7 @@ def test_only_axes_are_drawn_on(name):
 
 
 def test_checks_are_drawn_on_axes_only():
-    from hbm.checks.predictive import LooPit
+    from hbm import LooPit
 
     table = pd.DataFrame({"school": list("abcd"), "pit": [0.1, 0.4, 0.7, 0.8]})
     pit = LooPit(True, 0.9, table, "school")

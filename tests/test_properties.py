@@ -183,7 +183,7 @@ WRONG = {
     "percentage of sd": ("sd", st.floats(1, 100), ValueError, "no proportions have these"),
     "sd just too large": ("sd", st.floats(1.01, 2), ValueError, "can have at most"),
     "negative sd": ("sd", st.floats(-1e6, -1e-9), ValueError, "standard deviations, 0 or more"),
-    "no sd": ("sd", st.sampled_from([np.nan, np.inf]), ValueError, "missing only where there is"),
+    "no sd": ("sd", st.sampled_from([np.inf, -np.inf]), ValueError, "standard deviations, 0 or"),
     "nobody": ("n_students", st.integers(-5, 0), ValueError, "whole numbers, 1 or more"),
     "parts of people": ("n_students", not_whole, ValueError, "whole numbers, 1 or more"),
     "no number": ("n_students", st.sampled_from([np.nan, np.inf]), ValueError, "whole numbers"),

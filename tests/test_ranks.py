@@ -277,6 +277,8 @@ def test_parent_and_size_come_along_if_the_fit_holds_them():
         "k": 1,
         "told_apart": 0.0,
         "told_apart_between_tiers": 0.0,
+        "unit": "",
+        "proportions": False,
     }
     districts = ranks(fit, "district").sort_values("district")
     assert districts["n_students"].tolist() == [5, 10]
@@ -344,7 +346,7 @@ def test_wrong_labels_are_refused(labels, message):
 def test_what_cannot_be_ranked_is_refused(function):
     with pytest.raises(TypeError, match=r"must be an xarray.DataTree, got DataFrame"):
         function(pd.DataFrame(), "school")
-    with pytest.raises(ValueError, match="no posterior"):
+    with pytest.raises(ValueError, match="no group 'posterior'"):
         function(xr.DataTree(), "school")
     with pytest.raises(ValueError, match=r"no variable 'mu_country'; it has: mu_school"):
         function(fit_of(some_draws()), "country")

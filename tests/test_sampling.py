@@ -127,7 +127,7 @@ def test_what_is_no_fit_or_has_lost_its_chains_is_refused(heights_model):
         hbm.sample_posterior_predictive(heights_model, table)
     fit = draws_of(heights_model)
     for dim in ("chain", "draw"):
-        with pytest.raises(ValueError, match=rf"has no dim '{dim}'; .* fit\.sel\({dim}=\[0\]\)"):
+        with pytest.raises(ValueError, match=rf"has no dim '{dim}', .* fit\.sel\({dim}=\[0\]\)"):
             hbm.sample_posterior_predictive(heights_model, fit.sel({dim: 0}))
 
 

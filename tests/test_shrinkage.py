@@ -93,7 +93,7 @@ def test_estimates_summarise_the_draws():
 def test_what_is_no_fit_is_refused(function):
     with pytest.raises(TypeError, match=r"must be an xarray.DataTree, got DataFrame"):
         function(pd.DataFrame(), "mu_school")
-    with pytest.raises(ValueError, match="no posterior; its groups are: none"):
+    with pytest.raises(ValueError, match="no group 'posterior'; its groups are: none"):
         function(xr.DataTree(), "mu_school")
     with pytest.raises(ValueError, match="prob must lie between 0 and 1, got 95"):
         function(nested_fit(), "school", prob=95)

@@ -218,7 +218,7 @@ def test_no_field_of_these_priors_can_stand_in_for_another(module):
 def test_defaults_are_those_documented(module):
     priors = type(PRIORS[module])()
     documented = {}
-    for names, numbers in re.findall(r"^ *(\w.*) : float, default (.*)$", priors.__doc__, re.M):
+    for names, numbers in re.findall(r"^ *(\w.*) : float.*, default (.*)$", priors.__doc__, re.M):
         names, numbers = names.split(", "), [float(x) for x in numbers.split(" and ")]
         numbers *= len(names) if len(numbers) == 1 else 1
         documented |= dict(zip(names, numbers, strict=True))

@@ -103,7 +103,7 @@ def loo_pit(
         authority or district; or ``"student"`` (``"person"``), if the fit is of individuals,
         predicted as another student of the school.
     random_seed : int or numpy.random.Generator, optional
-        Without effect: nothing is drawn. (Earlier versions drew the effects.)
+        Without effect: nothing is drawn, where earlier versions drew the effects.
 
     Returns
     -------

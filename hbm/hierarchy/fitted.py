@@ -182,7 +182,7 @@ def read_fit(fit: xr.DataTree, model: pm.Model | None = None) -> Fitted:
         fit = carry(model, fit)
     posterior_of(fit)
     d = read_description(fit)
-    if d is None:
+    if d is None or np.isnan(d.mean).any():
         constant = fit["constant_data"].data_vars if "constant_data" in fit.children else ()
         raise ValueError(
             "the fit's constant_data must hold each group's raw 'mean' and its number, such as "
@@ -219,8 +219,8 @@ def posterior_of(fit: xr.DataTree) -> xr.Dataset:
         )
     if "posterior" not in fit.children:
         raise ValueError(
-            "the fit has no group 'posterior'; pass the result of hbm.sample. Its groups are: "
-            f"{', '.join(fit.children) or 'none'}"
+            "the fit has no group 'posterior'; its groups are: "
+            f"{', '.join(fit.children) or 'none'}. Pass the result of hbm.sample"
         )
     posterior = fit["posterior"].to_dataset()
     for dim in ("chain", "draw"):

@@ -12,7 +12,8 @@ from hbm.plots import inputs, style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from hbm.checks.predictive import LooPit, PredictiveCheck
+    from hbm.checks.pit import LooPit
+    from hbm.checks.predictive import PredictiveCheck
 
 __all__ = ["plot_check", "plot_pit"]
 
@@ -175,7 +176,7 @@ def plot_pit(pit: LooPit, *, prob: float = 0.99, ax: Axes | None = None) -> Axes
     """
     from arviz_stats.ecdf_utils import ecdf_pit
 
-    from hbm.checks.predictive import LooPit
+    from hbm.checks.pit import LooPit
 
     if not isinstance(pit, LooPit):
         raise TypeError(f"pit must be the result of hbm.loo_pit, got {type(pit).__name__}")

@@ -294,6 +294,8 @@ def _explained(error: Exception) -> Exception:
 
 # The last model compiled in this thread: numbers are put into it, which two at a time cannot do.
 _last = threading.local()
+# PyMC keeps the densities of all distributions in one table, which a new model adds to.
+_building = threading.Lock()
 
 
 def _fit(
@@ -306,12 +308,14 @@ def _fit(
 
     Nothing is warned of here: what catches warnings catches those of all threads.
     """
-    model = _model_of(function, table)
+    with _building:
+        model = _model_of(function, table)
     if shape is None:
         fit = draw(model, cores=1, progressbar=False, **settings)
     else:
         if getattr(_last, "shape", None) != shape:
-            _last.compiled = Compiled(model, shape)
+            with _building:
+                _last.compiled = Compiled(model, shape)
             _last.shape = shape
         tune, accept = adaptation(model, settings["tune"], settings["target_accept"])
         own = {"tune": tune, "target_accept": accept}

@@ -24,6 +24,7 @@ from pymc.logprob import conditional_logp
 
 from hbm.hierarchy.carried import carry
 from hbm.hierarchy.fitted import check_fit
+from hbm.hierarchy.model import description_of
 from hbm.hierarchy.recipes import Recipe, columns_of, make_again, priors_of, recipe_of
 from hbm.sampling.attributes import put_back, set_apart
 from hbm.tables.files import write_whole
@@ -170,7 +171,7 @@ def load(
     if _sha256(data) != attrs["hbm_data_sha256"]:
         raise ValueError(f"the table in {path.name} was changed since it was saved")
     if table is not None:
-        numbers = [c for c in data if np.issubdtype(data[c].dtype, np.number)]
+        numbers = [c for c in data if pd.api.types.is_numeric_dtype(data[c])]
         labels = [c for c in data if c not in numbers]
         _check_table(columns_of(table, labels, numbers)[list(data)], data)
     fit = tree.drop_nodes("table")
@@ -209,8 +210,8 @@ def _check_same(model: pm.Model, fit: xr.DataTree) -> None:
     ):
         there = fit[group].to_dataset() if group in fit.children else {}
         for name, value in values.items():
-            if name not in there and group == "constant_data":
-                continue  # what is observed, and what a model of an earlier version did not keep
+            if name not in there and name in _not_kept(model):
+                continue
             if name not in there or not np.array_equal(
                 value, there[name].to_numpy(), equal_nan=True
             ):
@@ -219,6 +220,14 @@ def _check_same(model: pm.Model, fit: xr.DataTree) -> None:
                     + ("differs" if name in there else "is missing")
                     + ". Was the model's data changed after it was made?"
                 )
+
+
+def _not_kept(model: pm.Model) -> set[str]:
+    """Return the names of data that are in observed_data, or that version 0.1.0 did not keep."""
+    d = description_of(model)
+    observed = {model.rvs_to_values[rv].name for rv in model.observed_RVs}
+    sums = {data.name for data in model.data_vars if data.name.startswith("sum_")}
+    return observed | sums | ({d.index_name(d.individual)} if d.value is not None else set())
 
 
 def _log_density(model: pm.Model, fit: xr.DataTree) -> float:

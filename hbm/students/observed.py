@@ -256,4 +256,4 @@ def _cohort(law, mu, spread, n, rng, size):
     mu, spread, n = (np.broadcast_to(x, shape).ravel() for x in (mu, spread, n))
     n = n.astype(int)
     value = cohorts.individuals(law, mu, spread, n, rng)
-    return (x.reshape(shape) for x in cohorts.summarise(value, n))
+    return [x.reshape(shape) for x in cohorts.summarise(value, n)]
