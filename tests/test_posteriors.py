@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
-from models import MODELS, build, table_for
+from models import MODELS, build, model_function, table_for
 from scipy.stats import norm
 
 import hbm
@@ -114,6 +114,38 @@ def test_the_real_table_is_sampled_well_by_default(diploma):
     assert diagnosis.ok, str(diagnosis)
     checks = diagnosis.checks.set_index("check")["value"]
     assert checks["bulk ESS"] >= 2500
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["exams.partial_pooling", "exams.nested"])
+def test_means_alone_are_sampled_well_by_default(name):
+    """Nothing tells nu, on which hangs what a mean is worth."""
+    rng = np.random.default_rng(1)
+    sizes = np.exp(rng.uniform(np.log(6), np.log(200), 60)).astype(int)
+    table = hbm.simulate.exams([6] * 10, sizes, random_seed=2)[0]
+    model = model_function(name)(table, observe="mean")
+    diagnosis = hbm.diagnose(hbm.sample(model, random_seed=3, progressbar=False))
+    assert diagnosis.ok, str(diagnosis)
+
+
+@pytest.mark.slow
+def test_schools_without_sd_leave_the_others_as_they_were(diploma):
+    table = hbm.exam_table(diploma, course="Mathematics 30-1", year=2016)
+    removed = np.random.default_rng(1).random(len(table)) < 1 / 3
+    some = table.assign(sd=table["sd"].mask(removed))
+    fits = [
+        hbm.sample(hbm.exams.nested(each), random_seed=seed, progressbar=False)
+        for seed, each in enumerate((table, some))
+    ]
+    diagnosis = hbm.diagnose(fits[1])
+    assert diagnosis.ok, str(diagnosis)
+    whole, part = (hbm.shrinkage(fit, "school") for fit in fits)
+    # Estimates hang together through the population alone: they move by a part of their own sd.
+    moved = (part["mean"] - whole["mean"]).abs() / whole["sd"]
+    assert moved[~removed].max() < 0.3
+    assert (part["sd"] / whole["sd"])[~removed].between(0.85, 1.15).all()
+    # A school whose spread is not known is a little less sure.
+    assert (part["sd"] / whole["sd"])[removed].mean() > 1
 
 
 @pytest.mark.slow

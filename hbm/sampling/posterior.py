@@ -66,7 +66,8 @@ def sample(
         Mean acceptance aimed at while tuning; nearer 1 makes smaller steps. By default 0.9 for a
         model of fewer than 100 dimensions, where the odd divergence is what to avoid, and 0.85 for
         larger ones, where longer steps were measured to give more effective draws of means (at 0.8
-        still more, but fewer of standard deviations).
+        still more, but fewer of standard deviations). It is 0.9, too, where the data tell of some
+        effects and not of others, as of a school's mean and not of its students' spread.
     random_seed : int or numpy.random.Generator, optional
         The same seed gives the same draws, on the same machine with the same versions and a compile
         cache in the same state (a first run that fills the cache may differ from later ones).
@@ -191,11 +192,12 @@ def adaptation(
     if tune is not None and target_accept is not None:
         return tune, target_accept
     large = sum(np.size(value) for value in model.initial_point().values()) >= 100
+    told = [informs(model, effect) for effect in model.free_RVs if effect.ndim]
     if target_accept is None:
-        target_accept = 0.85 if large else 0.9
-    effects = [rv for rv in model.free_RVs if rv.ndim]
+        # Where data tell of some effects and not of others, scales are not near 1 throughout.
+        target_accept = 0.85 if large and len(set(told)) < 2 else 0.9
     if tune is None and large and nuts_sampler == "nutpie":
-        tune = 200 if all(informs(model, effect) for effect in effects) else None
+        tune = 200 if all(told) else None
     return tune, target_accept
 
 
