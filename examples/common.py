@@ -86,7 +86,7 @@ def show_comparison(options: argparse.Namespace, models: dict, unit: str) -> Non
     """Compare models by how they predict a unit left out: as a table and as a picture."""
     table = hbm.compare(models, unit=unit)
     columns = ["elpd_diff", "dse", "weight"]
-    say(options, f"Predicting one more {unit}:", table[columns].to_string(), "")
+    say(options, f"Predicting one more {unit}:", table[columns].round(2).to_string(), "")
     save(hbm.plot_comparison(table), options, "comparison")
 
 
