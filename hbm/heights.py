@@ -270,8 +270,9 @@ def _describe(
         sd_may_be_missing=True,
     )
     observed = "summary" if people.value is None else value
-    words = {"individual": individual, "observed": observed, "value_name": value}
-    return describe(NORMAL, people, **words, unit=unit)
+    return describe(
+        NORMAL, people, individual=individual, observed=observed, value_name=value, unit=unit
+    )
 
 
 def _observe(people: Description, mu_group: TensorVariable, priors: Priors) -> None:

@@ -46,7 +46,7 @@ from hbm.checks.units import asked_of, log_likelihoods
 from hbm.hierarchy.fitted import Fitted, read_fit
 
 if TYPE_CHECKING:
-    from arviz_stats.utils import ELPDData
+    from arviz_stats.utils import ELPDDataLOO
 
 __all__ = ["loo", "psis", "read_with_unit", "warn_of_k"]
 
@@ -61,7 +61,7 @@ def loo(
     refit: Callable[[pd.DataFrame], pm.Model] | None = None,
     table: pd.DataFrame | None = None,
     random_seed: int | None = None,
-) -> "ELPDData":
+) -> "ELPDDataLOO":
     """Estimate how well a model predicts a unit that it has not seen, by leaving out each in turn.
 
     Parameters
@@ -195,7 +195,7 @@ def psis(fitted: Fitted, unit: str) -> tuple[Any, xr.DataTree]:
         return arviz_loo(tree, pointwise=True), tree
 
 
-def warn_of_k(result: "ELPDData", unit: str, name: str = "") -> None:
+def warn_of_k(result: "ELPDDataLOO", unit: str, name: str = "") -> None:
     """Warn, on behalf of the caller's caller, of units with a high Pareto k."""
     k = result.pareto_k
     high = int((k > result.good_k).sum())

@@ -9,9 +9,8 @@ import xarray as xr
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from hbm.checks.units import family_of
+from hbm.checks.units import family_of, integrated
 from hbm.hierarchy.fitted import Fitted, read_fit
-from hbm.hierarchy.marginal import marginal, marginal_family
 
 __all__ = ["prior_sensitivity"]
 
@@ -126,9 +125,5 @@ def _log_likelihood(f: Fitted) -> NDArray[np.float64]:
     # The matrices are small: to share them out among threads costs more than it gains.
     with threadpool_limits(1, user_api="blas"):
         for member in range(len(f.d.levels[0].labels)):
-            seen = family_of(f, names[0], member)
-            if len(names) > 1:
-                total += marginal_family(seen, f.grand_mean, taus, *f.population_spread)
-            else:
-                total += marginal(seen, f.grand_mean, *taus, *f.population_spread)
+            total += integrated(family_of(f, names[0], member), f.grand_mean, taus, f)
     return total

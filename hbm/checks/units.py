@@ -4,14 +4,17 @@ A unit's own effects, and those of all that stands in it, are integrated. It may
 same fit, or of another that has been made without it.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from hbm.hierarchy.description import Description
 from hbm.hierarchy.fitted import Fitted
 from hbm.hierarchy.marginal import Family, marginal, marginal_family, without_each
+from hbm.students.law import Evidence
 
-__all__ = ["asked_of", "family_of", "log_likelihoods", "of_new"]
+__all__ = ["asked_of", "family_of", "integrated", "log_likelihoods", "of_new"]
 
 Floats = NDArray[np.float64]
 
@@ -48,7 +51,7 @@ def log_likelihoods(f: Fitted, unit: str) -> Floats:
     taus = [f.tau(level) for level in levels_from(d, unit)]
     above = f.location(unit)
     for i in range(values.shape[1]):
-        values[:, i] = _integrated(family_of(f, unit, i), above[:, i], taus, f)
+        values[:, i] = integrated(family_of(f, unit, i), above[:, i], taus, f)
     return values
 
 
@@ -63,15 +66,15 @@ def family_of(f: Fitted, level: str, member: int) -> Family:
     below = f.d.below(level)
     if below is None:
         return f.evidence(member)
-    children = np.flatnonzero(f.d.parent_of(below) == member)
+    children = np.flatnonzero(f.d.parent_of(below) == member).tolist()
     return [family_of(f, below, child) for child in children]
 
 
-def _integrated(node, m, taus, f: Fitted) -> Floats:
-    """Integrate a node's effects, and those of all below it."""
-    if isinstance(node, list):
-        return marginal_family(node, m, taus, *f.population_spread)
-    return marginal(node, m, *taus, *f.population_spread)
+def integrated(node: Family, m: Floats, taus: Sequence[Floats], f: Fitted) -> Floats:
+    """Integrate a node's effects, and those of all below it: shape (n_draws,) or (1,)."""
+    if isinstance(node, Evidence):
+        return marginal(node, m, taus[0], *f.population_spread)
+    return marginal_family(node, m, taus, *f.population_spread)
 
 
 def of_new(given: Fitted, seen: Fitted, unit: str, position: int) -> Floats:
@@ -104,7 +107,7 @@ def of_new(given: Fitted, seen: Fitted, unit: str, position: int) -> Floats:
             own = spread[:, known if spread.shape[1] > 1 else 0]
             return d.law.individual_logp(value[0], mu, own)
         unit, position = d.group, group
-        node = d.law.evidence(value[0], np.nan, 1.0, value)
+        node: Family = d.law.evidence(value[0], np.nan, 1.0, value)
     else:
         node = family_of(seen, unit, position)
     taus = [given.tau(level) for level in levels_from(d, unit)]
@@ -112,10 +115,10 @@ def of_new(given: Fitted, seen: Fitted, unit: str, position: int) -> Floats:
         position = d.parent_of(unit)[position]
         known = given.d.positions[above].get(d.level(above).labels[position])
         if known is not None:
-            return _integrated(node, given.effect(above)[:, known], taus, given)
+            return integrated(node, given.effect(above)[:, known], taus, given)
         node, unit = [node], above
         taus.insert(0, given.tau(above))
-    return _integrated(node, given.grand_mean, taus, given)
+    return integrated(node, given.grand_mean, taus, given)
 
 
 def asked_of(d: Description, unit: str) -> list[str]:

@@ -84,7 +84,7 @@ def level_effect(
         The effects.
     """
     if d.above(level) is not None:
-        around = around[pm.modelcontext(None)[d.index_name(level)]]
+        around = pt.as_tensor(around)[pm.modelcontext(None)[d.index_name(level)]]
     name = d.effect(level)
     estimate, standard_error = raw[name]
     effect = group_effect(

@@ -85,8 +85,8 @@ def given_locations(evidence, points, tau, log_nu, tau_nu) -> Floats:
     twice = (np.tile(draws, 2) for draws in (tau, log_nu, tau_nu))
     grids = _first_grids(evidence, ends, *twice)
     # Grids fine enough for the points in the middle, where the weight is.
-    grids, _ = _on_fine_grids(evidence, grids, (middle, tau, log_nu, tau_nu))
-    return _integral(evidence, *grids, points, tau, log_nu, tau_nu)
+    (eta_grid, nu_grid), _ = _on_fine_grids(evidence, grids, (middle, tau, log_nu, tau_nu))
+    return _integral(evidence, eta_grid, nu_grid, points, tau, log_nu, tau_nu)
 
 
 def same_length(*draws: Floats) -> list[Floats]:
@@ -242,7 +242,7 @@ def _envelope(x, mean, tau) -> Floats:
     return -((outside / max(tau.max(), 0.01)) ** 2) / 2
 
 
-def _support(log_f, low, high, points=33):
+def _support(log_f, low, high, points=33) -> tuple[Floats, Floats, Floats]:
     """Return where each of five rows of log_f is near its maximum, as (low, at most, high)."""
     margin = 0.05 * (high - low) + 0.1
     low, high = np.full(5, low - margin), np.full(5, high + margin)

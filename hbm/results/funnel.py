@@ -116,7 +116,7 @@ def funnel_limits(
             "the fit does not pool: its population's mean is fixed, and so there is nothing to "
             f"hold a {group} against. Fit partial_pooling or a nested model"
         )
-    n = _sizes(d.n.astype(int)) if n is None else _whole(n)
+    sizes = _sizes(d.n.astype(int)) if n is None else _whole(n)
 
     # Columns: which draw, the group's effect, its spread, and where in its range the raw mean lies.
     points = qmc.Sobol(4, scramble=False).random_base2(_LOG2_POINTS) + 0.5 ** (_LOG2_POINTS + 1)
@@ -138,14 +138,14 @@ def funnel_limits(
         [
             np.concatenate(
                 [
-                    np.quantile(d.law.mean_quantile(points[:, 3], number, means, spread), ends)
+                    np.quantile(d.law.mean_quantile(points[:, 3], size, means, spread), ends)
                     for means in (alike, any_group)
                 ]
             )
-            for number in n
+            for size in sizes
         ]
     )
-    result = pd.DataFrame({d.size: n, "centre": middle})
+    result = pd.DataFrame({d.size: sizes, "centre": middle})
     result[["alike_lower", "alike_upper", "lower", "upper"]] = limits
     result.attrs = {
         "group": group,

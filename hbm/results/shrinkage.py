@@ -211,7 +211,8 @@ def _shares(added) -> np.ndarray:
     means, in which a group has its own part, and pooling times what is estimated of the level
     above.
     """
-    left, through, parts = 1.0, 1.0, []
+    left = through = np.ones(1)
+    parts = []
     for own, pooling in added:
         through = through * own
         parts.append((left * (1 - pooling), through))

@@ -75,7 +75,8 @@ class _Beta(Law):
 
     def sums_logp(self, sums, mu, spread):
         """Return :func:`hbm.students.likelihoods.beta_students_logp`."""
-        return beta_students_logp(*sums, mu, spread)
+        n, sum_log, sum_log1m = sums
+        return beta_students_logp(n, sum_log, sum_log1m, mu, spread)
 
     def mean_cdf(self, mean, n, mu, spread):
         """Return the distribution function of Beta(mu N, (1 − mu) N), N = n (nu + 1) − 1."""

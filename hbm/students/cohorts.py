@@ -18,7 +18,7 @@ _BLOCK = 1_000_000  # individuals simulated at a time, which bounds the memory
 
 
 def individuals(
-    law: Law, mu: Floats, spread: Floats, n: NDArray[np.int64], rng: np.random.Generator
+    law: Law, mu: Floats, spread: Floats | float, n: NDArray[np.int64], rng: np.random.Generator
 ) -> Floats:
     """Draw the individuals of groups, group after group.
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 __all__ = ["Evidence", "Law", "RawEstimates"]
 
 Floats = NDArray[np.float64]
+Numbers = Floats | float
 
 
 class RawEstimates(NamedTuple):
@@ -93,23 +94,23 @@ class Law(ABC):
         """Return the mean of an effect, of an array or of a tensor."""
 
     @abstractmethod
-    def slope(self, mu: Floats) -> Floats:
+    def slope(self, mu: Numbers) -> Floats:
         """Return the derivative of the mean by the effect."""
 
     @abstractmethod
-    def variance(self, mu: Floats, spread: Floats) -> Floats:
+    def variance(self, mu: Numbers, spread: Numbers) -> Floats:
         """Return the variance of an individual."""
 
-    def information(self, n: Floats, mu: Floats, spread: Floats) -> Floats:
+    def information(self, n: Numbers, mu: Numbers, spread: Numbers) -> Floats:
         """Return the information that the mean of n individuals has on the effect: 1/s²."""
         return n * self.slope(mu) ** 2 / self.variance(mu, spread)
 
     @abstractmethod
-    def individual_logp(self, value: Floats, mu: Floats, spread: Floats) -> Floats:
+    def individual_logp(self, value: Numbers, mu: Numbers, spread: Numbers) -> Floats:
         """Return the log density of one individual."""
 
     @abstractmethod
-    def mean_logp(self, mean: Floats, n: Floats, mu: Floats, spread: Floats) -> Floats:
+    def mean_logp(self, mean: Numbers, n: Numbers, mu: Numbers, spread: Numbers) -> Floats:
         """Return the log density of the mean of n individuals."""
 
     @abstractmethod
@@ -125,15 +126,15 @@ class Law(ABC):
         """Return the log density of the individuals of each group from their :meth:`sums`."""
 
     @abstractmethod
-    def mean_cdf(self, mean: Floats, n: Floats, mu: Floats, spread: Floats) -> Floats:
+    def mean_cdf(self, mean: Numbers, n: Numbers, mu: Numbers, spread: Numbers) -> Floats:
         """Return the probability that the mean of n individuals is lower."""
 
     @abstractmethod
-    def mean_quantile(self, p: Floats, n: Floats, mu: Floats, spread: Floats) -> Floats:
+    def mean_quantile(self, p: Numbers, n: Numbers, mu: Numbers, spread: Numbers) -> Floats:
         """Return the quantile of the mean of n individuals."""
 
     @abstractmethod
-    def draw(self, rng: np.random.Generator, mu: Floats, spread: Floats) -> Floats:
+    def draw(self, rng: np.random.Generator, mu: Numbers, spread: Numbers) -> Floats:
         """Draw an individual for each mu and spread."""
 
     @abstractmethod

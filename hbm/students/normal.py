@@ -67,7 +67,8 @@ class _Normal(Law):
 
     def sums_logp(self, sums, mu, spread):
         """Return :func:`hbm.students.likelihoods.normal_students_logp`."""
-        return normal_students_logp(*sums, mu, spread)
+        n, mean, sd = sums
+        return normal_students_logp(n, mean, sd, mu, spread)
 
     def mean_cdf(self, mean, n, mu, spread):
         """Return the distribution function of N(mu, sigma / √n)."""
