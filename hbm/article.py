@@ -8,11 +8,9 @@ from its prose. To analyse data, use :mod:`hbm.heights`, :mod:`hbm.scores` and :
 Throughout, N⁺ is a Normal truncated to positive numbers, HN a standard half-normal, and a Beta is
 given by its mean mu and its "sample size" nu, so that alpha = mu nu and beta = (1 − mu) nu.
 
-The functions take a table with the columns that each names: ``country`` and ``height`` (cm), one
-row a person; ``score``, a proportion, with ``school`` and ``district``, one row a student; or
-``school``, ``n_students``, ``mean``, a proportion, and ``authority``, one row a school, as made by
-:func:`hbm.exam_table`. A model's dims are the columns of labels that it takes, and ``person`` or
-``student``. ValueError or TypeError is raised if the table is not as described.
+The functions take a table with the columns that each names: one row a person (``height`` in cm),
+one a student (``score``) or one a school (``mean``, of :func:`hbm.exam_table`), both proportions.
+Dims are columns of labels, ``person`` and ``student``. Other tables raise ValueError or TypeError.
 """
 
 from dataclasses import replace
@@ -97,10 +95,8 @@ def heights(table: pd.DataFrame) -> TableModel:
     >>> hbm.article.heights(hbm.load_dataset("heights")).coords["country"]
     ('1', '2', '3', '4')
     """
-    people = read_individuals(
-        table, "height", by="country", allowed="heights in cm", ok=np.isfinite
-    )
-    d = _described(NORMAL, people, "person", "height", "cm")
+    data = read_individuals(table, "height", by="country", allowed="heights in cm", ok=np.isfinite)
+    d = _described(NORMAL, data, "person", "height", "cm")
     with TableModel(d) as model:
         alpha_bar = pm.Normal("alpha_bar", 176, 1)
         sigma = pm.Truncated("sigma", pm.Exponential.dist(1), lower=1e-3)
@@ -213,8 +209,7 @@ def scores_no_pooling(table: pd.DataFrame) -> TableModel:
     d = _scores_of(table)
     with TableModel(d) as model:
         mu_school = pm.Beta("mu_school", 3, 1, dims="school")
-        nu_school = _positive_normal("nu_school", 30, 4, dims="school")
-        _scores(d, mu_school, nu_school)
+        _scores(d, mu_school, _positive_normal("nu_school", 30, 4, dims="school"))
     return model
 
 
@@ -255,9 +250,8 @@ def scores_nested(table: pd.DataFrame) -> TableModel:
     s ~ Beta by school, mu_school ~ Beta(mu_district nu_district, (1 − mu_district) nu_district),
     mu_district ~ Beta(alpha_bar, beta_bar), alpha_bar ~ N⁺(3, 0.5), beta_bar ~ N⁺(1, 0.3);
     nu_district = nu_bar + sigma_nu nu_district_raw, nu_district_raw ~ HN, nu_bar ~ N⁺(40, 5),
-    sigma_nu ~ Exp(1). nu_school has no prior in the code: it is flat on all positive numbers, which
-    is improper, so that the model has no prior predictive. As with the schools before, nu_district
-    can never be below nu_bar, although the comment says it is normal around it.
+    sigma_nu ~ Exp(1). nu_school has no prior in the code: it is flat, hence improper, and so there
+    is no prior predictive. Again nu_district is never below nu_bar, though a comment says it can.
 
     Parameters
     ----------
@@ -279,8 +273,7 @@ def scores_nested(table: pd.DataFrame) -> TableModel:
     with TableModel(d) as model:
         a, b = _shapes(("a_district", "b_district"), "district", *_population("district", 40))
         mu_school = pm.Beta("mu_school", a[parent], b[parent], dims="school")
-        nu_school = pm.HalfFlat("nu_school", dims="school")
-        _scores(d, mu_school, nu_school)
+        _scores(d, mu_school, pm.HalfFlat("nu_school", dims="school"))
     return model
 
 
@@ -298,9 +291,8 @@ def exams_no_pooling(table: pd.DataFrame) -> TableModel:
 
     school_mean ~ N(school_mu, √(school_sigma_squared / n)), where school_sigma_squared is the
     variance school_mu (1 − school_mu) / (school_nu + 1) of a Beta student; school_mu ~ Beta(3, 1),
-    school_nu ~ N⁺(30, 4). The published standard deviations are loaded by the article's code and
-    never used, and no part of the likelihood informs school_nu: the spread of students is what the
-    prior says it is.
+    school_nu ~ N⁺(30, 4). The code loads the published standard deviations and never uses them, and
+    nothing seen informs school_nu: the spread of students is what the prior says it is.
 
     Parameters
     ----------
@@ -320,8 +312,7 @@ def exams_no_pooling(table: pd.DataFrame) -> TableModel:
     d = _means_of(table)
     with TableModel(d) as model:
         school_mu = pm.Beta("school_mu", 3, 1, dims="school")
-        school_nu = _positive_normal("school_nu", 30, 4, dims="school")
-        _school_means(d, school_mu, school_nu)
+        _school_means(d, school_mu, _positive_normal("school_nu", 30, 4, dims="school"))
     return model
 
 
@@ -343,9 +334,8 @@ def exams_partial_pooling(table: pd.DataFrame) -> TableModel:
     As :func:`exams_no_pooling`, with school_mu ~ Beta(school_prior_alpha, school_prior_beta),
     school_prior_alpha ~ N⁺(3, 0.5), school_prior_beta ~ N⁺(1, 0.3), and
     school_nu = school_prior_nu_mean + school_prior_nu_sd school_nu_raw, school_nu_raw ~ HN,
-    school_prior_nu_mean ~ N⁺(30, 4), school_prior_nu_sd ~ Exp(1). school_nu_raw is declared
-    positive: school_nu can never be below school_prior_nu_mean, though a comment says it is normal
-    around it.
+    school_prior_nu_mean ~ N⁺(30, 4), school_prior_nu_sd ~ Exp(1). school_nu_raw is positive, and so
+    school_nu never below school_prior_nu_mean, though a comment says it is normal around it.
 
     Parameters
     ----------
