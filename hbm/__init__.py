@@ -12,29 +12,16 @@ from hbm.checks.pit import LooPit, loo_pit
 from hbm.checks.predictive import PredictiveCheck, check_predictive
 from hbm.checks.sensitivity import prior_sensitivity
 from hbm.hierarchy.parameterisation import informed
-from hbm.plots import (
-    plot_agreement,
-    plot_authorities,
-    plot_betas,
-    plot_caterpillar,
-    plot_check,
-    plot_comparison,
-    plot_densities,
-    plot_density,
-    plot_estimates,
-    plot_exam_table,
-    plot_funnel,
-    plot_nesting,
-    plot_pit,
-    plot_pooling,
-    plot_predictive,
-    plot_predictive_by_group,
-    plot_ranks,
-    plot_shrinkage,
-    plot_spreads,
-    plot_students,
-    save_figure,
-)
+from hbm.plots.checks import plot_check, plot_pit
+from hbm.plots.comparison import plot_comparison
+from hbm.plots.data import plot_authorities, plot_exam_table, plot_students
+from hbm.plots.densities import plot_betas, plot_densities, plot_density, plot_spreads
+from hbm.plots.estimates import plot_agreement, plot_caterpillar, plot_estimates
+from hbm.plots.funnel import plot_funnel
+from hbm.plots.predictive import plot_predictive, plot_predictive_by_group
+from hbm.plots.ranks import plot_ranks
+from hbm.plots.saving import save_figure
+from hbm.plots.shrinkage import plot_nesting, plot_pooling, plot_shrinkage
 from hbm.results.estimates import estimates
 from hbm.results.funnel import funnel_limits
 from hbm.results.prediction import predict

@@ -1,4 +1,10 @@
-"""What pictures take: numbers and labels read from a table, and refused if they are not fit."""
+"""What pictures take: numbers and labels read from a table, and refused if they are not fit.
+
+``unit=`` says what the numbers are: ``"%"`` for proportions in (0, 1), which are drawn on an
+axis of percentages, or a unit such as ``"cm"``, which is added to the axis label. Tables of this
+package say in their ``attrs`` whether they hold proportions and which probability their intervals
+hold; a merge or a file loses that, and then ``unit=`` and ``prob=`` say it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +16,26 @@ import pandas as pd
 
 from hbm.tables.columns import require_columns, require_numbers
 from hbm.tables.labels import group
+
+__all__ = [
+    "INFINITE",
+    "bounds",
+    "by_label",
+    "by_name",
+    "count",
+    "estimated",
+    "finite",
+    "labels",
+    "level",
+    "made_by",
+    "number",
+    "numbers",
+    "probability",
+    "size_column",
+    "some",
+    "text",
+    "unit_of",
+]
 
 INFINITE = (-np.inf, np.inf)
 

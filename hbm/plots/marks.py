@@ -15,6 +15,25 @@ from hbm.tables.labels import group
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+__all__ = [
+    "LARGEST",
+    "constant",
+    "dot_handle",
+    "dot_size",
+    "draw_density",
+    "draw_intervals",
+    "draw_segments",
+    "draw_shaded_density",
+    "interval_handle",
+    "kernel_density",
+    "largest_groups",
+    "line_styles",
+    "patch_handle",
+    "point_area",
+    "runs",
+    "sizes",
+]
+
 SMALLEST, LARGEST = 8, 110  # square points; areas of points sized by a count
 
 

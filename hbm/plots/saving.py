@@ -38,7 +38,7 @@ def save_figure(picture: Axes | Figure, path: str | Path) -> list[Path]:
     --------
     >>> import tempfile
     >>> from matplotlib.figure import Figure
-    >>> from hbm.plots import plot_density
+    >>> from hbm.plots.densities import plot_density
     >>> folder = tempfile.mkdtemp()
     >>> ax = plot_density([1.0, 2.0, 3.0], ax=Figure().subplots())
     >>> [file.name for file in save_figure(ax, folder + "/draws")]

@@ -1,7 +1,13 @@
 """The one look of all pictures: colours, axes, names of groups, legends and words.
 
-Colours are those of Okabe and Ito (2008), which people with any of the common colour-vision
-deficiencies can tell apart.
+Each function of this room draws one table on one Axes and returns the Axes. Without ``ax=`` it
+makes its own figure, 8 inches wide, so that it reads well at the 800 pixels of a README. Colours
+are those of Okabe and Ito (2008), which people with any of the common colour-vision deficiencies
+can tell apart; where there are more groups than colours, the largest groups keep a colour and the
+others are grey, or position alone tells them apart. Long names are shortened such that different
+ones stay different. Nothing here reads or changes Matplotlib's global settings: a picture is dark
+on white in any style, and Axes on a dark figure make its background white. Matplotlib is imported
+only when a picture is drawn.
 """
 
 from __future__ import annotations
@@ -17,6 +23,43 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.text import Text
     from numpy.typing import ArrayLike
+
+__all__ = [
+    "BLACK",
+    "BLUE",
+    "COLOURS",
+    "DASHES",
+    "GREY",
+    "LEGEND_NAME",
+    "MANY",
+    "MARKERS",
+    "NAME",
+    "ORANGE",
+    "PALE",
+    "PURPLE",
+    "SKY",
+    "TEXT",
+    "VERMILLION",
+    "amount",
+    "axes",
+    "bar_width",
+    "count",
+    "finish_density",
+    "heading",
+    "interval",
+    "label_points",
+    "legend",
+    "name_blocks",
+    "name_groups",
+    "number_of",
+    "plural",
+    "quantity",
+    "round_down",
+    "shorten",
+    "singular",
+    "title",
+    "wide_bar",
+]
 
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 PURPLE, SKY, BLACK = "#CC79A7", "#56B4E9", "#000000"
