@@ -10,7 +10,7 @@ from scipy.special import expit, logit
 
 import hbm
 from hbm.checks import predictive as checks
-from hbm.checks.predictive import LooPit
+from hbm.checks.pit import LooPit
 
 # 4.5 standard errors: seven in a million, were it Normal.
 SIGMAS = 4.5

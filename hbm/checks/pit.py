@@ -124,7 +124,7 @@ def loo_pit(
     -----
     A PIT is the average over posterior draws of the distribution function of the unit's mean, with
     the importance weights of :func:`hbm.loo` [1]_, each draw with effects of a new group. The mean
-    of n Beta students has the law of :func:`hbm.students.individuals.likelihoods.beta_mean_logp`.
+    of n Beta students has the law of :func:`hbm.students.likelihoods.beta_mean_logp`.
 
     PITs are left-out values of one data set and depend on each other a little, so uniformity is
     tested by ArviZ's POT-C, which allows for it [2]_, at a level of 1 %.

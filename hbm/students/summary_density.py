@@ -241,7 +241,7 @@ _summary_logp: Any = Elemwise(_SummaryLogp())
 def summary_logp(mean: Any, sd: Any, n: Any, mu: Any, nu: Any) -> Any:
     """Return the log density of the mean and the standard deviation of n Beta students.
 
-    See :func:`hbm.students.individuals.likelihoods.beta_summary_logp`.
+    See :func:`hbm.students.likelihoods.beta_summary_logp`.
 
     Parameters
     ----------
