@@ -1,6 +1,7 @@
 """The house: rooms in the order in which data flow, short modules, and what each says of itself."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -147,6 +148,21 @@ def test_modules_say_what_they_export(module):
     assert says_what_it_exports(SOURCES[module])
 
 
+def files_named(text: str) -> set[str]:
+    """Return the files and folders of the project that a text names in code."""
+    found = re.findall(r"`(?:python )?((?:hbm|tests|examples|data|\.ci)/[\w./]*)", text)
+    return {*found, *re.findall(r"`([\w.]+\.(?:toml|md))`", text)}
+
+
+def test_what_contributors_are_told_of_exists():
+    root = FOLDER.parent
+    text = (root / ".github" / "CONTRIBUTING.md").read_text("utf-8")
+    named = files_named(text)
+    assert len(named) > 20
+    assert sorted(name for name in named if not (root / name).exists()) == []
+    assert {f"`hbm/{x}/`" for x in ROOMS if (FOLDER / x).is_dir()} <= {*re.findall("`[^`]*`", text)}
+
+
 # That each of these can fail.
 
 
@@ -215,6 +231,11 @@ def test_an_import_through_a_room_is_found(source, wrong):
 )
 def test_a_room_that_says_too_much_or_nothing_is_found(source, fine):
     assert is_one_line(source) is fine
+
+
+def test_files_that_a_text_names_are_found():
+    text = "`hbm/plots/` and `python examples/old.py --out x`, `.ci/run`, `pyproject.toml`, `a/b`"
+    assert files_named(text) == {"hbm/plots/", "examples/old.py", ".ci/run", "pyproject.toml"}
 
 
 @pytest.mark.parametrize(("lines", "fine"), [(400, True), (401, False)])
