@@ -2,8 +2,10 @@
 
 import arviz_base as azb
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
+from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose
 from scipy.special import expit
 from scipy.stats import beta, norm
@@ -74,9 +76,24 @@ def test_limits_of_normal_means_are_the_closed_form():
         "group": "country",
         "size": "n_people",
         "prob": 0.8,
+        "far": 0.998,
         "unit": "",
         "proportions": False,
     }
+
+
+@pytest.mark.parametrize("far", [0.998, 0.99])
+def test_far_limits_are_outer_ones_of_a_higher_level(far):
+    n = [1, 4, 100]
+    limits = funnel_limits(normal_fit(), "country", n=n, far=far)
+    away = (limits[["far_lower", "far_upper"]] - 175).div(np.sqrt(9 + 36 / np.array(n)), axis=0)
+    # The standard error of this quantile, were the 8,192 points random: 0.10 and 0.06.
+    z = norm.ppf((1 + far) / 2)
+    assert_allclose(away, np.tile([-z, z], (3, 1)), atol=0.1)
+    assert limits.attrs["far"] == far
+    ends = [[f"{end}lower", f"{end}upper"] for end in ("far_", "")]
+    as_outer = funnel_limits(normal_fit(), "country", n=n, prob=far, far=1 - 1e-6)
+    assert_allclose(limits[ends[0]], as_outer[ends[1]])
 
 
 def test_what_is_not_known_of_the_population_widens_the_outer_limits_only():
@@ -92,7 +109,8 @@ def test_what_is_not_known_of_the_population_widens_the_outer_limits_only():
 
 def test_sampling_variation_of_proportions_is_that_of_a_beta():
     table = hbm.simulate.exams([2, 2], 20, random_seed=1)[0]
-    fit = exam_fit(table, **(POPULATION | {"tau_nu": 0.0}))
+    none = {"tau_nu": 0.0, "tau_school": 0.0, "tau_authority": 0.0}
+    fit = exam_fit(table, **(POPULATION | none))
     limits = funnel_limits(fit, "school", n=[3, 50], prob=0.9)
     trials = np.array([3, 50]) * (5 + 1) - 1
     exact = beta(0.65 * trials, 0.35 * trials)
@@ -107,10 +125,11 @@ def test_limits_hold_the_share_of_simulated_schools_they_say(number, alike):
     # Students are simulated one by one; schools of one authority each, so that they are
     # independent and the count outside is Binomial.
     n_schools = 4000
-    population = POPULATION | ({"tau_authority": 0.0, "tau_school": 0.0} if alike else {})
+    five = hbm.simulate.exams([1] * 5, number, random_seed=number)[0]
+    limits = funnel_limits(exam_fit(five, **POPULATION), "school", n=[number], prob=0.9).iloc[0]
+    all_alike = {"mu": limits["centre"], "tau_authority": 0.0, "tau_school": 0.0}
+    population = POPULATION | (all_alike if alike else {})
     table, *_ = hbm.simulate.exams([1] * n_schools, number, **population, random_seed=number)
-    fit = exam_fit(table.iloc[:5], **POPULATION)
-    limits = funnel_limits(fit, "school", n=[number], prob=0.9).iloc[0]
     ends = ("alike_lower", "alike_upper") if alike else ("lower", "upper")
     outside = ~table["mean"].between(*limits[list(ends)])
     # Four standard errors of the share.
@@ -118,8 +137,11 @@ def test_limits_hold_the_share_of_simulated_schools_they_say(number, alike):
 
 
 def centre_of(eta, tau_authority, tau_school):
-    """Return what `centre` is, from draws: the mean of the school in the population's middle."""
-    return expit(eta).mean()
+    """Return what `centre` is, from draws: the mean of all schools, by a sum over fine steps."""
+    z = np.linspace(-9, 9, 181)
+    tau = np.hypot(tau_authority, tau_school)
+    means = expit(eta[:, None] + tau[:, None] * z)
+    return np.average(means, axis=1, weights=norm.pdf(z)).mean()
 
 
 def test_the_centre_is_that_of_the_draws():
@@ -134,6 +156,8 @@ def test_the_centre_is_that_of_the_draws():
         fit["posterior"][name][:] = values
     expected = centre_of(**draws)
     assert abs(expected - expit(draws["eta"].mean())) > 0.05
+    # The school in the middle is another.
+    assert abs(expected - expit(draws["eta"]).mean()) > 0.005
     # Of a million students, those of a school like the others have its mean.
     limits = funnel_limits(fit, "school", n=[5, 1_000_000])
     assert_allclose(limits["centre"], expected, rtol=1e-12)
@@ -161,6 +185,69 @@ def test_complete_pooling_says_that_all_are_alike():
     assert_allclose(limits["alike_lower"], limits["lower"])
 
 
+def simulated(n, seed):
+    """Return a table of n countries of the population of `normal_fit`."""
+    rng = np.random.default_rng(seed)
+    size = rng.integers(4, 101, n)
+    raw = rng.normal(175, np.sqrt(9 + 36 / size))
+    return pd.DataFrame({"country": [f"c{i}" for i in range(n)], "n_people": size, "raw_mean": raw})
+
+
+def beyond(table, limits, which=""):
+    """Return the countries outside some limits, which go with 1/√n."""
+    x, at = -1 / np.sqrt(table["n_people"]), -1 / np.sqrt(limits["n_people"])
+    lower, upper = (np.interp(x, at, limits[f"{which}{end}"]) for end in ("lower", "upper"))
+    return set(table["country"][~table["raw_mean"].between(lower, upper)])
+
+
+def named(ax):
+    return {name for text in ax.texts for name in text.get_text().split(", ")}
+
+
+def legend_of(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_names_go_to_what_chance_does_not_explain():
+    fit, table = normal_fit(), simulated(318, seed=2)
+    table.loc[7, ["n_people", "raw_mean"]] = 50, 175 - 5 * 3.2
+    limits = funnel_limits(fit, "country")
+    ax = hbm.plot_funnel(table, limits)
+    outside, far = beyond(table, limits), beyond(table, limits, "far_")
+    # Chance puts 15.9 ± 3.9 outside, and 0.6 ± 0.8 far outside; one was put there.
+    assert abs(len(outside) - 1 - 15.9) < 4 * 3.9
+    assert {"c7"} <= far < outside
+    assert len(far) - 1 <= 4
+    assert named(ax) == far
+    assert legend_of(ax)[1:] == [
+        f"as they differ: {len(outside)} of 318 outside, 15.9 expected",
+        f"99.8 % far limits: {len(far)} of 318 outside, 0.6 expected",
+    ]
+    *_, diamonds = ax.collections
+    assert len(diamonds.get_offsets()) == len(outside)
+    assert sum(to_hex(c) != "#ffffff" for c in diamonds.get_facecolors()) == len(far)
+    # Who asks for a higher level is told of fewer.
+    ax = hbm.plot_funnel(table, funnel_limits(fit, "country", far=0.9999))
+    assert named(ax) == {"c7"}
+    assert legend_of(ax)[2] == "99.99 % far limits: 1 of 318 outside, 0.0 expected"
+
+
+def test_limits_without_far_ones_name_all_outside():
+    fit, table = normal_fit(), simulated(60, seed=2)
+    limits = funnel_limits(fit, "country").drop(columns=["far_lower", "far_upper"])
+    ax = hbm.plot_funnel(table, limits)
+    assert named(ax) == beyond(table, limits) != set()
+    assert len(legend_of(ax)) == 2
+
+
+def test_a_level_that_is_lost_is_not_guessed():
+    limits = funnel_limits(normal_fit(), "country")
+    limits.attrs = {}
+    texts = legend_of(hbm.plot_funnel(simulated(60, seed=2), limits))
+    assert not any("expected" in text for text in texts)
+    assert texts[2].startswith("far limits: ")
+
+
 def test_refused():
     with pytest.raises(ValueError, match=r"does not pool.*hold a country against"):
         funnel_limits(normal_fit(fixed=["mu", "tau_country"]), "country")
@@ -170,6 +257,10 @@ def test_refused():
         funnel_limits(normal_fit(), "country", n=[0, 5])
     with pytest.raises(ValueError, match="prob must lie between 0 and 1, got 95"):
         funnel_limits(normal_fit(), "country", prob=95)
+    with pytest.raises(ValueError, match=r"far must lie between 0 and 1, got 99\.8; 0\.998 is"):
+        funnel_limits(normal_fit(), "country", far=99.8)
+    with pytest.raises(TypeError, match=r"far must be a number, got '99\.8 %'; 0\.998 is 99\.8 %"):
+        funnel_limits(normal_fit(), "country", far="99.8 %")
     with pytest.raises(TypeError, match=r"must be an xarray\.DataTree"):
         funnel_limits(normal_fit()["posterior"].to_dataset(), "country")
     table = hbm.simulate.exams([2, 2], 20, random_seed=1)[0]

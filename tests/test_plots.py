@@ -662,8 +662,8 @@ def test_funnel_counts_and_names_those_outside():
     assert_allclose(inside.get_offsets(), table[["n_students", "raw_mean"]].drop(index=3))
     # c and f lie beyond the inner band, ± 0.067 at 20, and inside the outer lines, ± 0.167.
     assert legend_texts(ax) == [
-        "if all were alike: 4 of 6 outside",
-        "as they differ: 1 of 6 outside",
+        "if all were alike: 4 of 6 outside, 0.6 expected",
+        "as they differ: 1 of 6 outside, 0.6 expected",
     ]
     lower, upper = ax.lines[:2]
     assert_allclose(lower.get_xydata(), limits[["n_students", "lower"]])

@@ -32,7 +32,7 @@ def plot_funnel(
         Result of `hbm.shrinkage`, or another table with a row a group: its label first, its number
         of individuals, for example ``n_students``, and ``raw_mean``.
     limits : pandas.DataFrame
-        Result of `hbm.funnel_limits`.
+        Result of `hbm.funnel_limits`, whose `far` says which groups are named.
     unit : str, optional
         ``"%"`` for proportions, or the unit of the means, for example ``"cm"``. By default ``"%"``
         where the limits say that they are proportions.
@@ -45,9 +45,12 @@ def plot_funnel(
     Returns
     -------
     matplotlib.axes.Axes
-        The inner band is where groups would lie if all had the same mean, the outer lines where
-        they lie given how groups differ. Groups outside the lines are diamonds, named as far as
-        names fit, the furthest first; the legend counts the groups outside either.
+        The inner band is where groups would lie if all had the same mean, the dashed lines where
+        they lie given how groups differ, the dotted ones far limits of the same. The legend counts
+        the groups outside each, beside the number that chance puts there. Groups outside the dashed
+        lines are diamonds, as some must be; those beyond the far limits, which chance hardly
+        explains, are filled and named as far as names fit, the furthest first. Up to 40 groups all
+        are named, to be found. Limits without ``far_lower`` and ``far_upper`` name all outside.
 
     Raises
     ------
@@ -89,36 +92,48 @@ def plot_funnel(
         # The distance from the centre goes with 1/√n.
         return np.interp(-1 / np.sqrt(n), -1 / np.sqrt(grid), limits[column])
 
-    outside_alike = (raw < at("alike_lower")) | (raw > at("alike_upper"))
-    outside = (raw < at("lower")) | (raw > at("upper"))
+    def beyond_limits(which: str) -> np.ndarray:
+        return (raw < at(f"{which}lower")) | (raw > at(f"{which}upper"))
+
+    def counted(which: str, probability: float | None) -> str:
+        expected = "" if probability is None else f", {(1 - probability) * len(n):.1f} expected"
+        return f"{beyond_limits(which).sum()} of {len(n)} outside{expected}"
+
+    # Limits made by hand, or by an earlier version, have no far ones.
+    has_far = {"far_lower", "far_upper"} <= set(limits)
+    outside, far = beyond_limits(""), beyond_limits("far_" if has_far else "")
 
     ax = style.axes(ax, grid="y")
     style.number_of(ax, grid, size)
     band = ax.fill_between(
         grid, limits["alike_lower"], limits["alike_upper"], color=style.SKY, alpha=0.4, lw=0
     )
-    band.set_label(f"if all were alike: {outside_alike.sum()} of {len(n)} outside")
+    band.set_label(f"if all were alike: {counted('alike_', prob)}")
     dashed = {"color": style.BLACK, "linestyle": "--", "lw": 1.2, "zorder": 2}
     (lines,) = ax.plot(grid, limits["lower"], **dashed)
     ax.plot(grid, limits["upper"], **dashed)
-    lines.set_label(f"as they differ: {outside.sum()} of {len(n)} outside")
+    lines.set_label(f"as they differ: {counted('', prob)}")
+    handles = [band, lines]
+    if has_far:
+        level = limits.attrs.get("far")
+        dotted = dashed | {"linestyle": ":"}
+        (line,) = ax.plot(grid, limits["far_lower"], **dotted)
+        ax.plot(grid, limits["far_upper"], **dotted)
+        line.set_label(f"{style.interval(level, 'far limits')}: {counted('far_', level)}")
+        handles.append(line)
     ax.axhline(limits["centre"].iloc[0], color=style.BLUE, lw=1, zorder=1)
     area = marks.point_area(len(n))
     look = {"linewidths": 0.4, "edgecolors": "white", "zorder": 3}
     ax.scatter(n[~outside], raw[~outside], s=area, c=style.BLUE, **look)
-    ax.scatter(
-        n[outside],
-        raw[outside],
-        s=1.4 * area,
-        c=style.VERMILLION,
-        marker="D",
-        **(look | {"zorder": 4}),
-    )
+    diamond = look | {"marker": "D", "s": 1.4 * area, "zorder": 4}
+    filled = np.where(far[outside], style.VERMILLION, "white")
+    edges = {"edgecolors": np.where(far[outside], "white", style.VERMILLION), "linewidths": 1}
+    ax.scatter(n[outside], raw[outside], c=filled, **(diamond | edges))
     style.quantity(ax.yaxis, "Raw mean", unit)
     title = f"Raw means of {style.count(len(n), name)}, with {style.interval(prob, 'limits')}"
     style.title(ax, title)
-    style.legend(ax, [band, lines], title="Where raw means would lie", below=True)
+    style.legend(ax, handles, title="Where raw means would lie", below=True)
     furthest = np.argsort(-np.abs(raw - at("centre")) / (at("upper") - at("lower")), kind="stable")
-    named = [i for i in furthest if outside[i] or len(n) <= style.MANY]
+    named = [i for i in furthest if far[i] or len(n) <= style.MANY]
     style.label_points(ax, n[named], raw[named], [labels[i] for i in named])
     return ax

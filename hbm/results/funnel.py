@@ -6,6 +6,7 @@ individuals alone; and how far if groups differ as much as the model has learned
 """
 
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -15,15 +16,22 @@ from scipy.stats import qmc
 
 from hbm.hierarchy.fitted import posterior_of, read_fit
 from hbm.results.estimates import check_prob
+from hbm.students.law import Law
 
 __all__ = ["funnel_limits"]
 
 _LOG2_POINTS = 13  # quasi-random points a limit is computed from
 _SIZES = 30  # numbers of individuals by default
+_NODES = 41  # of the quadrature over a Normal effect
 
 
 def funnel_limits(
-    fit: xr.DataTree, group: str, *, n: Sequence[int] | None = None, prob: float = 0.95
+    fit: xr.DataTree,
+    group: str,
+    *,
+    n: Sequence[int] | None = None,
+    prob: float = 0.95,
+    far: float = 0.998,
 ) -> pd.DataFrame:
     """Compute where the raw mean of a group of n individuals is expected to lie.
 
@@ -37,7 +45,10 @@ def funnel_limits(
         Numbers of individuals; by default 30 or fewer from the fit's smallest group to its largest;
         where all are of one size, from half to twice of it.
     prob : float, default 0.95
-        Probability between the limits, strictly between 0 and 1. 0.998 is the other customary one.
+        Probability between the limits, strictly between 0 and 1.
+    far : float, default 0.998
+        Probability between the far limits, beyond which `hbm.plot_funnel` names groups, strictly
+        between 0 and 1. By chance one group in 500 lies beyond those of 99.8 %.
 
     Returns
     -------
@@ -47,17 +58,21 @@ def funnel_limits(
         ``n_students`` or ``n_people``
             The number.
         ``centre``
-            Posterior mean of the population's mean, the same in all rows.
+            Posterior mean of the population's mean, the average of all its groups' means; the same
+            in all rows.
         ``alike_lower``, ``alike_upper``
             Limits of the raw mean of a group whose own mean is `centre`: sampling variation alone.
             Many groups outside say that groups differ.
         ``lower``, ``upper``
             Limits of the raw mean of any group of the population: sampling variation, and that
             between groups and, where there are, between their parents. A part 1 − `prob` of the
-            groups is expected outside; many more say that the model's population does not fit.
+            groups is expected outside, by chance: being outside says nothing yet of a group. Many
+            more say that the model's population does not fit.
+        ``far_lower``, ``far_upper``
+            The same with the probability `far`: of a group outside there is something to explain.
 
-        ``attrs`` holds `group`, ``size`` (the name of the first column), `prob` and
-        ``proportions``.
+        ``attrs`` holds `group`, ``size`` (the name of the first column), `prob`, `far`, ``unit``
+        and ``proportions``.
 
     Raises
     ------
@@ -65,7 +80,7 @@ def funnel_limits(
         If `fit` is not a DataTree.
     ValueError
         If the fit holds no raw means of `group`, does not pool, so that no population was learned,
-        or `n` or `prob` is out of range.
+        or `n`, `prob` or `far` is out of range.
 
     Notes
     -----
@@ -77,9 +92,10 @@ def funnel_limits(
     Heights: raw mean ~ N(m, σ/√n) with m the centre, or m ~ N(μ, τ). Scores and marks: the school's
     m is the centre, or expit of N(η, √(τ_school² + τ_parent²)); its log ν ~ N(log ν, τ_ν), since
     schools alike in mean still differ in spread; and the mean of n Beta students ~
-    Beta(mN, (1 − m)N) with N = n(ν + 1) − 1, which has its exact mean and variance. Quantiles are
-    those of 8,192 points of a Sobol sequence over draws, effects and raw means, the same at every n
-    and call.
+    Beta(mN, (1 − m)N) with N = n(ν + 1) − 1, which has its exact mean and variance. The centre is
+    the mean of the former distribution of m, and not expit of η, which is the school in the middle.
+    Quantiles are those of 8,192 points of a Sobol sequence over draws, effects and raw means, the
+    same at every n and call; 99.8 % limits of a Normal are within 0.07 of its standard deviations.
 
     References
     ----------
@@ -97,13 +113,19 @@ def funnel_limits(
     ...      "constant_data": {"n_people": np.array([4, 100]), "mean": np.array([178.0, 172.0])}},
     ...     dims={"mu_country": ["country"], "n_people": ["country"], "mean": ["country"]},
     ...     coords={"country": ["a", "b"]})
-    >>> funnel_limits(fit, "country", n=[4, 100]).round()
+    >>> limits = funnel_limits(fit, "country", n=[4, 100]).round()
+    >>> limits[["n_people", "centre", "alike_lower", "alike_upper", "lower", "upper"]]
        n_people  centre  alike_lower  alike_upper  lower  upper
     0         4   175.0        169.0        181.0  167.0  183.0
     1       100   175.0        174.0        176.0  169.0  181.0
+    >>> limits[["far_lower", "far_upper"]]
+       far_lower  far_upper
+    0      162.0      188.0
+    1      166.0      184.0
     """
     posterior_of(fit)
     check_prob(prob)
+    _check_far(far)
     fitted = read_fit(fit)
     d = fitted.d
     if group != d.group:
@@ -126,35 +148,56 @@ def funnel_limits(
     def at_row(draws: np.ndarray) -> np.ndarray:
         return np.broadcast_to(draws, centre.shape)[row]
 
-    tau = np.sqrt(sum(at_row(fitted.tau(level.name)) ** 2 for level in d.levels))
-    any_group = d.law.mean_of(centre[row] + tau * ndtri(points[:, 1]))
+    tau = np.sqrt(sum(fitted.tau(level.name) ** 2 for level in d.levels))
+    any_group = d.law.mean_of(centre[row] + at_row(tau) * ndtri(points[:, 1]))
     log_spread, tau_spread = fitted.population_spread
     spread = np.exp(at_row(log_spread) + at_row(tau_spread) * ndtri(points[:, 2]))
-    middle = d.law.mean_of(centre).mean()
+    middle = _population_mean(d.law, centre, tau)
     alike = np.full(len(points), middle)
 
     ends = [(1 - prob) / 2, (1 + prob) / 2]
+    far_ends = [(1 - far) / 2, (1 + far) / 2]
     limits = np.array(
         [
             np.concatenate(
                 [
-                    np.quantile(d.law.mean_quantile(points[:, 3], size, means, spread), ends)
-                    for means in (alike, any_group)
+                    np.quantile(d.law.mean_quantile(points[:, 3], size, means, spread), at)
+                    for means, at in ((alike, ends), (any_group, ends + far_ends))
                 ]
             )
             for size in sizes
         ]
     )
     result = pd.DataFrame({d.size: sizes, "centre": middle})
-    result[["alike_lower", "alike_upper", "lower", "upper"]] = limits
+    names = ("alike_lower", "alike_upper", "lower", "upper", "far_lower", "far_upper")
+    result[[*names]] = limits
     result.attrs = {
         "group": group,
         "size": d.size,
         "prob": prob,
+        "far": far,
         "unit": d.unit,
         "proportions": d.unit == "%",
     }
     return result
+
+
+def _population_mean(law: Law, centre: np.ndarray, tau: np.ndarray) -> float:
+    """Return the mean of all groups of the population, averaged over draws."""
+    z, weight = np.polynomial.hermite_e.hermegauss(_NODES)
+    effect = centre[:, None] + np.broadcast_to(tau, centre.shape)[:, None] * z
+    middle = law.mean_of(centre)
+    # As what it is away from the middle: a symmetric law's mean is its middle to the last digit.
+    away = (law.mean_of(effect) - middle[:, None]) @ weight / weight.sum()
+    return float((middle + away).mean())
+
+
+def _check_far(far: float) -> None:
+    """Raise unless the level of the far limits is a number strictly between 0 and 1."""
+    if isinstance(far, bool) or not isinstance(far, Real):
+        raise TypeError(f"far must be a number, got {far!r}; 0.998 is 99.8 %")
+    if not 0 < far < 1:
+        raise ValueError(f"far must lie between 0 and 1, got {far!r}; 0.998 is 99.8 %")
 
 
 def _sizes(n: np.ndarray) -> np.ndarray:
