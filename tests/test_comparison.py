@@ -407,6 +407,39 @@ def test_next_cohort_may_be_given_student_by_student():
     pd.testing.assert_frame_equal(from_students, evaluate(model, fit, ORDINARY, random_seed=1))
 
 
+@pytest.mark.parametrize("name", ["exams", "scores", "heights"])
+def test_a_published_table_with_a_column_of_an_individuals_name_is_published(name):
+    table, more = ORDINARY, {"score": ORDINARY["mean"], "exam": 0.5}
+    if name == "exams":
+        model, fit = exams_fit(ORDINARY)
+    elif name == "scores":
+        model = hbm.scores.complete_pooling(table_for("nested_scores"))
+        fit = one_draw_of(model, eta=0.5, mu=0.6, nu=7.0, mu_school=0.6, nu_school=7.0)
+    else:
+        model, fit = heights_fit()
+        table = pd.DataFrame({"country": ["1", "2", "x"], "n_people": [9, 30, 4]})
+        table = table.assign(mean=[180.0, 190.0, 176.0], sd=[6.0, 7.0, 5.0])
+        more = {"height": table["mean"], "score": 0.5}
+    rows = evaluate(model, fit, table, random_seed=1)
+    assert rows[model.description.size].tolist() == table[model.description.size].tolist()
+    for column, value in more.items():
+        both = evaluate(model, fit, table.assign(**{column: value}), random_seed=1)
+        pd.testing.assert_frame_equal(both, rows)
+
+
+def test_heights_of_a_published_table_with_heights_are_the_published_ones():
+    table = pd.DataFrame({"country": ["a", "b"], "n_people": [9, 30]})
+    table = table.assign(mean=[180.0, 190.0], sd=[6.0, 7.0])
+    plain = hbm.heights.partial_pooling(table)
+    both = hbm.heights.partial_pooling(table.assign(height=[1.0, 2.0]))
+    assert both.description.value is None
+    assert both.description.columns == plain.description.columns
+    for data in plain.data_vars:
+        np.testing.assert_array_equal(both[data.name].get_value(), data.get_value())
+    point = plain.initial_point()
+    assert both.compile_logp()(point) == plain.compile_logp()(point)
+
+
 def test_small_cohorts_and_missing_sds():
     following = pd.DataFrame(
         {

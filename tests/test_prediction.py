@@ -218,3 +218,67 @@ def test_models_that_are_refused():
         predict(model, fit, pd.DataFrame({"country": ["1"], "n_people": [2]}))
     with pytest.raises(TypeError, match=r"must be a pymc\.Model, got str"):
         predict("model", fit, pd.DataFrame())
+
+
+CODES = ["0009", "0012", "1730", "A 07", "Zoë"]
+
+
+@pytest.fixture(scope="module")
+def coded():
+    """Return a model of schools with codes, its fit, and the table of the next cohort."""
+    table = hbm.simulate.exams([2, 2, 1], 20, random_seed=2)[0]
+    table["school"], table["authority"] = CODES, ["01", "01", "02", "02", "x"]
+    model = hbm.exams.nested(table)
+    return model, fake_exams_nested(model, 5), table
+
+
+@pytest.mark.parametrize(
+    ("row", "label", "known"),
+    [
+        (0, "9", "0009"),
+        (1, 12, "0012"),
+        (2, "01730", "1730"),
+        (3, "a 07", "A 07"),
+        (3, "A  07", "A 07"),
+        (4, "Zoe\u0308", "Zoë"),
+    ],
+)
+@pytest.mark.parametrize("function", [predict, hbm.evaluate])
+def test_a_known_label_written_otherwise_is_no_new_one(coded, function, row, label, known):
+    model, fit, table = coded
+    new = table.assign(school=[label if i == row else code for i, code in enumerate(CODES)])
+    message = (
+        f"'school' has labels that the fit knows, .*: {str(label)!r} for {known!r}. Write them"
+    )
+    with pytest.raises(ValueError, match=message):
+        function(model, fit, new, random_seed=1)
+
+
+@pytest.mark.parametrize("function", [predict, hbm.evaluate])
+def test_labels_of_parents_are_looked_at_too(coded, function):
+    model, fit, table = coded
+    new = table.assign(school=list("abcde"), authority=["1", "1", "2", "2", "new"])
+    message = r"'authority' has .*: '1' for '01', '2' for '02'\. .*'authority'.*zfill\(2\)"
+    with pytest.raises(ValueError, match=message):
+        function(model, fit, new, random_seed=1)
+
+
+def test_many_lost_zeros_are_counted():
+    table = hbm.simulate.exams([10], 20, random_seed=2)[0]
+    table["school"] = table["school"].str.zfill(4)
+    model = hbm.exams.nested(table)
+    fit = fake_exams_nested(model, 5)
+    lost = table.assign(school=table["school"].astype(int))
+    with pytest.raises(ValueError, match=r"'5' for '0005' and 5 more\. .*zfill\(4\)"):
+        predict(model, fit, lost)
+    mended = lost.assign(school=lost["school"].astype(str).str.zfill(4))
+    assert predict(model, fit, mended)["predictions_constant_data"]["known"].all()
+
+
+def test_new_labels_are_new(coded):
+    model, fit, table = coded
+    # A school 9 beside a school 0009 is another.
+    labels = ["0009", "9", "1731", "A 08", "Zoé"]
+    new = table.assign(school=labels, authority=["01", "new", "02", "02", "x"])
+    known = predict(model, fit, new, random_seed=1)["predictions_constant_data"]["known"]
+    assert known.to_numpy().tolist() == [True, False, False, False, False]

@@ -65,13 +65,18 @@ def evaluate(
     Raises
     ------
     ValueError, TypeError
-        If the table is not as described, or the fit not of the model.
+        If the table is not as described, the fit not of the model, or a label one that the fit
+        knows but for leading zeros, case, blanks or Unicode form.
 
     Notes
     -----
     What changes from one cohort to the next for all groups alike, as an exam that is harder, counts
     against every model: to leave it out, take the difference of the two tables' means, weighted by
-    individuals, off `next_table` first. That groups themselves change is for the model to expect.
+    individuals, off `next_table` first. That groups themselves change is for the model to expect,
+    and a model of one cohort does not: no term lets a school change between years, and so the next
+    cohort is predicted too narrowly, and fewer groups lie inside intervals than these say. What is
+    predicted comes from the mean of a very large cohort like the fitted one (see
+    :func:`hbm.predict`).
 
     The CRPS is E|X − y| − ½ E|X − X′| over predictive draws [1]_. Log scores are not compared
     between the mean and the pair, nor between bands, whose numbers of individuals differ.

@@ -25,6 +25,7 @@ from hbm.students.cohorts import cohorts, summarise
 from hbm.tables.columns import require_columns
 from hbm.tables.grouped import check_one_row_each, read_sizes
 from hbm.tables.labels import Level, nest_levels
+from hbm.tables.lookalikes import folded
 
 __all__ = ["predict", "predict_rows", "read_rows"]
 
@@ -57,7 +58,8 @@ def predict(
         Group ``predictions``, dims ``chain``, ``draw`` and ``school`` (or ``country``), has
 
         ``mu_school`` (``mu_country``)
-            The group's mean: what it would reach with very many individuals.
+            The group's mean: what a very large cohort like the fitted one would reach, and not the
+            mean of those who were counted. It is the same for all cohorts to come.
         ``nu_school``
             The sample size of the Beta of a school's students; not for heights.
         ``mean``, ``sd``
@@ -72,8 +74,17 @@ def predict(
     TypeError
         If `new_table` is not a data frame, or numbers of individuals are not numbers.
     ValueError
-        If the fit is not of the model, a column is missing, a group has two rows, or a known group
-        stands under another parent than in the fit.
+        If the fit is not of the model, a column is missing, a group has two rows, a known group
+        stands under another parent than in the fit, or a label that the fit does not know is one
+        that it knows but for leading zeros, case, blanks or Unicode form, as "9" for "0009". Where
+        the table has both, they are two groups.
+
+    Notes
+    -----
+    A model of one cohort has no term that lets a group change from one to the next: not its
+    teachers, nor who its students are. The next cohort is predicted as other individuals of the
+    same group, and so its intervals are too narrow, most of all for large groups, whose sampling
+    variation is small. They are right for another sample of the cohort that was fitted.
 
     Examples
     --------
@@ -120,6 +131,8 @@ def read_rows(table: pd.DataFrame, d: Description) -> Rows:
         level.name: np.array([d.positions[level.name].get(x, -1) for x in level.labels])
         for level in levels
     }
+    for level in levels:
+        _check_new(level, positions[level.name], d)
     for upper, level in pairwise(levels):
         known = np.flatnonzero(positions[level.name] >= 0)
         there = positions[upper.name][level.parent[known]]
@@ -138,6 +151,31 @@ def read_rows(table: pd.DataFrame, d: Description) -> Rows:
                 f"{level.name}"
             )
     return Rows(levels, n, positions)
+
+
+def _check_new(level: Level, position: np.ndarray, d: Description) -> None:
+    """Raise if labels that the fit does not know are known ones, written otherwise."""
+
+    def bare(label: str) -> str:
+        return folded(label).lstrip("0")
+
+    new = level.labels[position < 0]
+    if not len(new):
+        return
+    # One that the table has as well is another group.
+    known = {bare(x): x for x in d.positions[level.name].keys() - set(level.labels)}
+    pairs = [(x, known[bare(x)]) for x in new if bare(x) in known]
+    if pairs:
+        shown = ", ".join(f"{x!r} for {label!r}" for x, label in pairs[:5])
+        more = f" and {len(pairs) - 5} more" if len(pairs) > 5 else ""
+        width = max(len(label) for _, label in pairs)
+        raise ValueError(
+            f"column {level.name!r} has labels that the fit knows, written otherwise: {shown}{more}"
+            ". Write them as they were: codes are read as text with pandas.read_csv(..., "
+            f"dtype={{{level.name!r}: str}}), and given their zeros back with "
+            f"table[{level.name!r}].astype(str).str.zfill({width}); what is new needs a label of "
+            "its own"
+        )
 
 
 def predict_rows(fitted: Fitted, rows: Rows, rng: np.random.Generator) -> xr.DataTree:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hbm.tables.messages import quoted
 
-__all__ = ["check_labels"]
+__all__ = ["check_labels", "folded"]
 
 _OURS = (str(Path(__file__).parents[1]) + os.sep,)
 # What pandas makes of missing values when a column is made text.
@@ -68,7 +68,7 @@ def check_labels(labels: Sequence[str], column: str) -> None:
             f"{has} labels that look the same and are not, as they are written in two Unicode "
             f"forms: {same}. Make them one with {there}.str.normalize('NFC')"
         )
-    alike = _alike(labels, _folded)
+    alike = _alike(labels, folded)
     if alike:
         _warn(
             f"{has} labels that differ only in case, blanks or Unicode form: {alike}. If they are "
@@ -76,7 +76,8 @@ def check_labels(labels: Sequence[str], column: str) -> None:
         )
 
 
-def _folded(label: str) -> str:
+def folded(label: str) -> str:
+    """Return a label without what it may have by mistake: case, blanks and a form of Unicode."""
     if not label.isascii():
         label = unicodedata.normalize("NFKC", label)
     return " ".join(label.casefold().split())
