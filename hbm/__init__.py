@@ -26,6 +26,7 @@ from hbm.results.estimates import estimates
 from hbm.results.funnel import funnel_limits
 from hbm.results.prediction import predict
 from hbm.results.ranks import pairwise, ranks
+from hbm.results.shares import shares
 from hbm.results.shrinkage import shrinkage
 from hbm.results.variance import variance_shares
 from hbm.sampling.diagnostics import ConvergenceWarning, Diagnosis, diagnose
@@ -93,6 +94,7 @@ __all__ = [
     "save_figure",
     "save_table",
     "scores",
+    "shares",
     "shrinkage",
     "simulate",
     "variance_shares",

@@ -68,6 +68,7 @@ PICTURES = {
         "prior_predictive",
         "spreads",
         "check",
+        "excellent",
         "shrinkage",
         "pooling",
         "nesting",
@@ -201,6 +202,11 @@ class TestRun:
             "141 in 56 with at least 30 students." in printed
         )
         assert re.search(r"^school_mu\[0012\] +0\.6[34]", printed, re.M)
+        # Beta students meet the one standard and fall short of the other.
+        shares = re.findall(r"(acceptable|excellent) +0\.[58] +(0\.\d+) +(0\.\d+)", printed)
+        short = {standard: float(published) - float(model) for standard, published, model in shares}
+        assert abs(short["acceptable"]) < 0.012
+        assert 0.006 < short["excellent"] < 0.035
         # Stan gives 0.086 for the article's models; allowed are about four standard errors of 60
         # effective draws of a quantity that comes from the prior.
         spread = re.findall(r"students' sd (0\.\d+) in the model, (0\.\d+) published", printed)

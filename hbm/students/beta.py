@@ -10,7 +10,7 @@ import numpy as np
 import pytensor.tensor as pt
 from numpy.typing import NDArray
 from pytensor.graph.basic import Variable
-from scipy.special import betainc, betaincinv, betaln, expit, logit
+from scipy.special import betainc, betaincc, betaincinv, betaln, expit, logit
 
 from hbm.students.law import Evidence, Law, RawEstimates
 from hbm.students.likelihoods import (
@@ -87,6 +87,11 @@ class _Beta(Law):
         """Return the inverse of :meth:`mean_cdf`."""
         a, b = _of_mean(n, mu, spread)
         return betaincinv(a, b, p)
+
+    def share_above(self, mark, mu, spread):
+        """Return the survival function of Beta(mu nu, (1 − mu) nu)."""
+        mu, nu = _possible(mu, spread)
+        return betaincc(mu * nu, (1 - mu) * nu, mark)
 
     def draw(self, rng, mu, spread):
         """Draw from Beta(mu nu, (1 − mu) nu)."""

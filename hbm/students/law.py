@@ -134,6 +134,10 @@ class Law(ABC):
         """Return the quantile of the mean of n individuals."""
 
     @abstractmethod
+    def share_above(self, mark: float, mu: Numbers, spread: Numbers) -> Floats:
+        """Return the probability that an individual is at a mark or above it."""
+
+    @abstractmethod
     def draw(self, rng: np.random.Generator, mu: Numbers, spread: Numbers) -> Floats:
         """Draw an individual for each mu and spread."""
 

@@ -78,6 +78,10 @@ class _Normal(Law):
         """Return the inverse of :meth:`mean_cdf`."""
         return mu + spread / np.sqrt(n) * ndtri(p)
 
+    def share_above(self, mark, mu, spread):
+        """Return the survival function of N(mu, sigma)."""
+        return ndtr((mu - mark) / spread)
+
     def draw(self, rng, mu, spread):
         """Draw from N(mu, sigma)."""
         return rng.normal(mu, spread)
