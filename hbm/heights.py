@@ -31,6 +31,7 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
+from hbm.hierarchy.conflict import warn_of_conflict
 from hbm.hierarchy.description import Description, check_words, describe
 from hbm.hierarchy.effects import level_effect, raw_by_level
 from hbm.hierarchy.model import TableModel, table_data
@@ -152,6 +153,7 @@ def complete_pooling(
         pm.Data(f"tau_{group}", 0.0)
         mu_group = pm.Deterministic(f"mu_{group}", pt.full(n.shape, mu), dims=group)
         _observe(people, mu_group, priors)
+    warn_of_conflict(people, priors, "mu_sd")
     return model
 
 
@@ -202,6 +204,7 @@ def no_pooling(
         tau = pm.Data(f"tau_{group}", float(priors.no_pooling_sd))
         mu_group = level_effect(people, group, mu, tau, raw_by_level(people), parameterisation)
         _observe(people, mu_group, priors)
+    warn_of_conflict(people, priors, "no_pooling_sd", "no_pooling_sd")
     return model
 
 
@@ -252,6 +255,7 @@ def partial_pooling(
         tau = pm.HalfNormal(f"tau_{group}", priors.tau_country)
         mu_group = level_effect(people, group, mu, tau, raw_by_level(people), parameterisation)
         _observe(people, mu_group, priors)
+    warn_of_conflict(people, priors, "mu_sd", "tau_country")
     return model
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 import xarray as xr
 
 from hbm.checks.units import of_new
+from hbm.hierarchy.conflict import quiet
 from hbm.hierarchy.fitted import Fitted, check_fit, read_fit
 from hbm.sampling.posterior import sample
 from hbm.tables.labels import label_text
@@ -23,7 +24,8 @@ def exact(result, tree, fitted: Fitted, unit, refit, table, random_seed, thresho
             return int(idx), int(idx)
 
         def sample(self, modified_observed_data):
-            model = refit(without(table, fitted, unit, modified_observed_data))
+            with quiet():
+                model = refit(without(table, fitted, unit, modified_observed_data))
             fit = sample(
                 model,
                 draws=posterior.sizes["draw"],

@@ -10,6 +10,7 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor.tensor import TensorLike
 
+from hbm.hierarchy.conflict import warn_of_conflict
 from hbm.hierarchy.description import Description
 from hbm.hierarchy.effects import Raw, level_effect, raw_by_level, spread_effect
 from hbm.hierarchy.model import TableModel, table_data
@@ -33,6 +34,7 @@ def as_one(d: Description, priors: Priors, parameterisation: Parameterisation) -
         pm.Data(f"tau_{d.group}", 0.0)
         pm.Data("tau_nu", 0.0)
         observe(d, mu_group, nu_group)
+    warn_of_conflict(d, priors, "eta_sd")
     return model
 
 
@@ -45,6 +47,7 @@ def alone(d: Description, priors: Priors, parameterisation: Parameterisation) ->
         nu = pm.Data("nu", priors.nu_median)
         tau_nu = pm.Data("tau_nu", priors.nu_log_sd)
         _groups(d, eta, tau, nu, tau_nu, raw_by_level(d, priors.nu_median), parameterisation)
+    warn_of_conflict(d, priors, "no_pooling_sd", "no_pooling_sd")
     return model
 
 
@@ -63,6 +66,7 @@ def pooled(d: Description, priors: Priors, parameterisation: Parameterisation) -
         for level, tau_level in zip(above, taus, strict=True):
             eta = level_effect(d, level, eta, tau_level, raw, parameterisation)
         _groups(d, eta, tau, nu, tau_nu, raw, parameterisation)
+    warn_of_conflict(d, priors, "eta_sd", "tau_school")
     return model
 
 

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 import pandas as pd
 import pymc as pm
 
+from hbm.hierarchy.conflict import quiet
 from hbm.hierarchy.model import TableModel
 from hbm.tables.columns import require_columns
 from hbm.tables.labels import label_text
@@ -143,7 +144,8 @@ def priors_of(function: str) -> type | None:
 
 def make_again(recipe: Recipe) -> pm.Model:
     """Make a model by its recipe."""
-    return maker(recipe.function)(recipe.table, **recipe.arguments)
+    with quiet():
+        return maker(recipe.function)(recipe.table, **recipe.arguments)
 
 
 def columns_of(table: pd.DataFrame, labels: Sequence[str], numbers: Sequence[str]) -> pd.DataFrame:

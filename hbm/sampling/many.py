@@ -22,6 +22,7 @@ import pandas as pd
 import pymc as pm
 import xarray as xr
 
+from hbm.hierarchy.conflict import quiet
 from hbm.sampling.compiled import Compiled, Shape, common_shapes, shape_of
 from hbm.sampling.diagnostics import ConvergenceWarning
 from hbm.sampling.inputs import check_acceptance, check_lengths, check_whole_number
@@ -308,7 +309,7 @@ def _fit(
 
     Nothing is warned of here: what catches warnings catches those of all threads.
     """
-    with _building:
+    with _building, quiet():
         model = _model_of(function, table)
     if shape is None:
         fit = draw(model, cores=1, progressbar=False, **settings)
