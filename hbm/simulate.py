@@ -208,7 +208,9 @@ def exams(
     schools_per_authority: Sequence[int] = (10, 6, 4, 3, 2, 2, 1, 1, 1),
     n_students: int | Sequence[int] = 30,
     *,
+    zones: Sequence[int] | None = None,
     mu: float = 0.65,
+    tau_zone: float = 0.2,
     tau_authority: float = 0.3,
     tau_school: float = 0.4,
     nu: float = 6,
@@ -219,7 +221,8 @@ def exams(
 
     eta_authority ~ N(logit mu, tau_authority), eta_school ~ N(eta_authority, tau_school),
     log nu_school ~ N(log nu, tau_nu); a student's mark is Beta with mean expit(eta_school) and
-    sample size nu_school.
+    sample size nu_school. With zones, eta_zone ~ N(logit mu, tau_zone) and
+    eta_authority ~ N(eta_zone, tau_authority).
 
     Parameters
     ----------
@@ -227,10 +230,13 @@ def exams(
         Number of schools of each authority.
     n_students : int or sequence of int, default 30
         Students in each school.
+    zones : sequence of int, optional
+        Number of authorities of each zone. Without it there are no zones.
     mu : float, default 0.65
         Mean mark of the school in the middle of the population, a proportion.
-    tau_authority, tau_school : float, default 0.3 and 0.4
-        Standard deviations between authorities, and between an authority's schools, in logits.
+    tau_zone, tau_authority, tau_school : float, default 0.2, 0.3 and 0.4
+        Standard deviations between zones, between the authorities of one, and between an
+        authority's schools, in logits.
     nu, tau_nu : float, default 6 and 0.3
         Sample size of the Beta of a school in the middle, and its standard deviation between
         schools on the log scale.
@@ -247,10 +253,13 @@ def exams(
     truth : pandas.DataFrame
         One row a school: ``authority``, ``authority_mean``, ``school``, ``school_mean``, ``nu``.
 
+    With zones the tables have a column ``zone`` as well, and `truth` has ``zone_mean``.
+
     Raises
     ------
     ValueError
-        If a number of students or schools is not a positive whole number.
+        If a number of students, schools or authorities is not a positive whole number, or the
+        zones do not hold as many authorities as there are.
 
     Examples
     --------
@@ -264,21 +273,26 @@ def exams(
     )
     n_schools = int(per_authority.sum())
     sizes = _sizes(n_students, n_schools, "n_students")
-    eta_authority = np.repeat(
-        rng.normal(logit(mu), tau_authority, len(per_authority)), per_authority
-    )
+    truth, around = pd.DataFrame(index=range(n_schools)), logit(mu)
+    if zones is not None:
+        per_zone = _sizes(zones, len(zones), "zones")
+        if per_zone.sum() != len(per_authority):
+            raise ValueError(
+                f"the zones hold {per_zone.sum()} authorities, and schools_per_authority has "
+                f"{len(per_authority)}"
+            )
+        around = np.repeat(rng.normal(around, tau_zone, len(per_zone)), per_zone)
+        truth["zone"] = np.repeat(np.repeat(_labels(len(per_zone)), per_zone), per_authority)
+        truth["zone_mean"] = expit(np.repeat(around, per_authority))
+    eta_authority = np.repeat(rng.normal(around, tau_authority, len(per_authority)), per_authority)
     school_means = expit(rng.normal(eta_authority, tau_school))
     nu_school = nu * np.exp(rng.normal(0, tau_nu, n_schools))
-    truth = pd.DataFrame(
-        {
-            "authority": np.repeat(_labels(len(per_authority)), per_authority),
-            "authority_mean": expit(eta_authority),
-            "school": _labels(n_schools),
-            "school_mean": school_means,
-            "nu": nu_school,
-        }
-    )
-    students = truth.loc[truth.index.repeat(sizes), ["authority", "school"]].reset_index(drop=True)
+    truth["authority"] = np.repeat(_labels(len(per_authority)), per_authority)
+    truth["authority_mean"] = expit(eta_authority)
+    truth["school"] = _labels(n_schools)
+    truth["school_mean"], truth["nu"] = school_means, nu_school
+    labels = [name for name in ("zone", "authority", "school") if name in truth]
+    students = truth.loc[truth.index.repeat(sizes), labels].reset_index(drop=True)
     students["score"] = _students(rng, school_means, nu_school, sizes)
     return summarise(students), students, truth
 
@@ -289,14 +303,15 @@ def summarise(students: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     students : pandas.DataFrame
-        One row a student: ``authority``, ``school``, ``score``.
+        One row a student: ``authority``, ``school``, ``score``, and ``zone`` if authorities stand
+        in zones.
 
     Returns
     -------
     pandas.DataFrame
         One row a school, in order of appearance: ``school``, ``school_name``, ``authority``,
         ``authority_name``, ``n_students``, ``mean``, ``sd`` (with divisor n − 1; missing for a
-        school of one student).
+        school of one student), and ``zone`` if there are zones.
 
     Raises
     ------
@@ -310,17 +325,18 @@ def summarise(students: pd.DataFrame) -> pd.DataFrame:
     >>> summarise(students)[["n_students", "mean"]].to_dict("records")
     [{'n_students': 2, 'mean': 0.5}]
     """
+    zoned = isinstance(students, pd.DataFrame) and "zone" in students
     data = read_individuals(
         students,
         "score",
         by="school",
-        parents=["authority"],
+        parents=["authority", "zone"] if zoned else ["authority"],
         allowed="proportions in [0, 1] (divide percentages by 100)",
         ok=lambda x: (x >= 0) & (x <= 1),
     )
-    authorities, schools = data.levels
+    *zones, authorities, schools = data.levels
     authority = authorities.labels[schools.parent]
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "school": schools.labels,
             "school_name": [f"School {label}" for label in schools.labels],
@@ -331,6 +347,7 @@ def summarise(students: pd.DataFrame) -> pd.DataFrame:
             "sd": data.sd,
         }
     )
+    return table.assign(zone=zones[0].labels[authorities.parent[schools.parent]]) if zones else table
 
 
 def _students(rng, means, nu, sizes) -> np.ndarray:

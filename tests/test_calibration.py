@@ -29,6 +29,13 @@ PRIORS = {
     "exams": hbm.exams.Priors(eta_mean=0.6, nu_median=8, nu_log_sd=0.5),
     "scores": hbm.scores.Priors(eta_mean=0.6, nu_median=25, nu_log_sd=0.4, tau_nu=0.3),
     "heights": hbm.heights.Priors(),
+    "exams.nested in zones": hbm.exams.Priors(
+        eta_mean=0.6,
+        tau_parent={"authority": 0.3, "zone": 0.6},
+        tau_school=0.4,
+        nu_median=8,
+        nu_log_sd=0.5,
+    ),
 }
 
 
@@ -50,6 +57,18 @@ def school_data(rng, priors, nested):
 def exam_data(rng, nested):
     table, _, truth = school_data(rng, PRIORS["exams"], nested)
     return table, truth, table["mean"].to_numpy()
+
+
+def zone_data(rng, nested):
+    """Draw schools in authorities in zones: one zone is one authority, one of these one school."""
+    priors = PRIORS["exams.nested in zones"]
+    truth = priors.draw(rng) | {"tau_zone": abs(rng.normal(0, priors.tau_of("zone")))}
+    table, _, schools = hbm.simulate.exams(
+        [5, 4, 3, 3, 2, 1, 1, 1], SIZES, zones=[3, 2, 2, 1], **truth, random_seed=rng
+    )
+    truth["mu_school"] = schools["school_mean"].to_numpy()
+    truth["nu_school"] = schools["nu"].to_numpy()
+    return table, truth, None, table["mean"].to_numpy()
 
 
 def score_data(rng, nested):
@@ -76,14 +95,18 @@ CASES = {
     "scores.nested": (score_data, True),
     "exams.partial_pooling": (exam_data, False),
     "exams.nested": (exam_data, True),
+    "exams.nested in zones": (zone_data, True),
 }
 
 
 def calibrate(name, n_sets, seed=20180418):
     """Return one row a data set and quantity: the rank of the truth and whether intervals cover."""
-    module, function = name.split(".")
+    module, function = name.removesuffix(" in zones").split(".")
     simulate, nested = CASES[name]
-    build = functools.partial(getattr(getattr(hbm, module), function), priors=PRIORS[module])
+    options = {"priors": PRIORS.get(name, PRIORS[module])}
+    if name.endswith(" in zones"):
+        options["levels"] = ("authority", "zone")
+    build = functools.partial(getattr(getattr(hbm, module), function), **options)
     rng = np.random.default_rng(seed)
     sets = [simulate(rng, nested) for _ in range(n_sets)]
     # A short fit may miss a check by a hair; ranks and intervals say whether it matters.
