@@ -14,6 +14,7 @@ import pandas as pd
 
 from hbm.tables.columns import require_columns
 from hbm.tables.lookalikes import check_labels
+from hbm.tables.words import plural
 
 __all__ = ["Groups", "Level", "group", "label_text", "nest", "nest_levels"]
 
@@ -213,7 +214,7 @@ def nest(table: pd.DataFrame, child: str, parent: str) -> tuple[Groups, Groups, 
         )
         raise ValueError(
             f"each {child} must stand in one {parent}, but {where}. "
-            f"If two {child}s share a label, make the labels distinct, "
+            f"If two {plural(child)} share a label, make the labels distinct, "
             f"for example {parent} + '/' + {child}"
         )
     return children, parents, pairs.sort_values("child")["parent"].to_numpy()
