@@ -4,6 +4,8 @@ The exact value of a unit is the log of its density under a fit without it, aver
 draws. New effects are simulated there, not integrated, so that the two ways share no quadrature.
 """
 
+import functools
+
 import arviz_stats as azs
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from scipy.stats import norm
 
 import hbm
 from hbm import loo
-from hbm.checks.units import log_likelihoods
+from hbm.checks.units import family_of, log_likelihoods
 from hbm.hierarchy.fitted import read_fit
 from hbm.hierarchy.marginal import marginal
 from hbm.students.law import Evidence
@@ -22,6 +24,7 @@ from hbm.students.likelihoods import beta_students_logp, beta_summary_logp
 
 DRAWS = 4000
 SIMULATED = 100  # new effects a draw
+NEW_ZONES = 5  # a draw: with each of them go new authorities
 
 # A hundred units in all: the largest of as many standard Normals exceeds this once in a hundred.
 SIGMAS = 3.9
@@ -75,9 +78,9 @@ def simulated_parent(given, rng):
     return given.grand_mean + tau * rng.standard_normal(given.n_draws)
 
 
-def compare_by_unit(name, table, unit, density, seed=1):
+def compare_by_unit(name, table, unit, density, seed=1, **options):
     """Return z of each unit's difference, and the elpds: by importance sampling and exactly."""
-    build = model_function(name)
+    build = functools.partial(model_function(name), **options)
     model = build(table)
     fit = sample(model, seed)
     found = loo(model, fit, unit, refit=build, table=table, random_seed=2)
@@ -223,6 +226,51 @@ def test_ten_authorities():
 
     z, *_ = compare_by_unit("exams.nested", table, "authority", density)
     assert np.abs(z).max() < SIGMAS
+
+
+def zones_left_out(table):
+    """Return z of each zone of a table of schools in authorities in zones."""
+    levels = ("authority", "zone")
+    model = hbm.exams.nested(table, levels=levels)
+    names = [v.name for v in model.free_RVs + model.deterministics]
+    original = read_fit(fake_fit(model, dict.fromkeys(names, np.ones(1))))
+
+    def density(given, label, rng):
+        def new(around, level):
+            return around + each(given.tau(level)) * rng.standard_normal(around.shape)
+
+        def each(draws):
+            return np.repeat(draws, NEW_ZONES)
+
+        zone, total = new(each(given.grand_mean), "zone"), 0.0
+        spread = [each(x) for x in spread_of(given)]
+        for schools in family_of(original, "zone", original.d.positions["zone"][label]):
+            authority = new(zone, "authority")
+            total = total + sum(marginal(seen, authority, *spread) for seen in schools)
+        return log_mean_exp(total.reshape(given.n_draws, NEW_ZONES))
+
+    z, *_ = compare_by_unit("exams.nested", table, "zone", density, levels=levels)
+    return z
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::hbm.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:Estimated shape parameter of Pareto")
+def test_three_zones():
+    sizes = [8, 40, 15, 25, 60, 12, 30]
+    table, *_ = hbm.simulate.exams([2, 1, 2, 1, 1], sizes, zones=[2, 2, 1], random_seed=5)
+    assert np.abs(zones_left_out(table)).max() < SIGMAS
+
+
+@pytest.mark.calibration
+@pytest.mark.filterwarnings("ignore::hbm.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:Estimated shape parameter of Pareto")
+def test_five_zones():
+    rng = np.random.default_rng(13)
+    per_authority = [2, 3, 2] * 5
+    sizes = np.exp(rng.uniform(np.log(4), np.log(150), sum(per_authority))).astype(int)
+    table, *_ = hbm.simulate.exams(per_authority, sizes, zones=[3] * 5, random_seed=14)
+    assert np.abs(zones_left_out(table)).max() < SIGMAS
 
 
 def test_standard_error_of_a_log_mean():

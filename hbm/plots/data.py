@@ -23,6 +23,7 @@ def plot_students(
     value: str = "score",
     school: str = "school",
     district: str | None = None,
+    student: str = "student",
     unit: str = "%",
     ax: Axes | None = None,
 ) -> Axes:
@@ -34,6 +35,8 @@ def plot_students(
         One row a student, with columns `value`, `school` and, where nested, `district`.
     value, school, district : str
         Columns of the scores, the schools and the districts.
+    student : str
+        What an individual is called.
     unit : str
         ``"%"`` for proportions, or the unit of `value`.
     ax : matplotlib.axes.Axes, optional
@@ -95,7 +98,7 @@ def plot_students(
     names = [schools.labels[school_of[start]] for start, _ in blocks]
     style.name_groups(ax, names, school, at=middle)
     style.quantity(ax.yaxis, style.heading(value), unit)
-    title, pad = f"{len(table):,} students in {style.count(len(blocks), school)}", 8
+    title, pad = f"{style.count(len(table), student)} in {style.count(len(blocks), school)}", 8
     if district is not None:
         title += f" in {style.count(len(districts.labels), district)}"
         names = [f"{district} {label}" for label in districts.labels]
@@ -110,6 +113,9 @@ def plot_exam_table(
     *,
     colour_by: str | None = None,
     sized: bool = False,
+    school: str = "school",
+    student: str = "student",
+    value: str = "score",
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the schools of an exam table in the order of their mean, with ± 1 sd bars.
@@ -124,6 +130,9 @@ def plot_exam_table(
         cannot be told apart by colour: the six with most schools are coloured, the others grey.
     sized : bool, default False
         Whether the area of a point stands for the number of students.
+    school, student, value : str
+        What a school, a student and a score are called; ``hospital`` and ``patient`` are read from
+        columns ``hospital`` and ``n_patients``.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -149,7 +158,7 @@ def plot_exam_table(
     >>> [label.get_text() for label in ax.get_xticklabels()]
     ['b', 'a']
     """
-    require_columns(table, ["school", "mean", "sd"])
+    require_columns(table, [school, "mean", "sd"])
     inputs.numbers(table, "mean", 0, 1)
     n, order = len(table), np.argsort(table["mean"].to_numpy(), kind="stable")
     ordered = table.iloc[order]
@@ -157,7 +166,7 @@ def plot_exam_table(
     colours = colours[order]
     sizes = np.full(n, 36.0 if n <= style.MANY else 14.0)
     if sized:
-        sizes, size_handles = marks.sizes(ordered, "n_students", "student")
+        sizes, size_handles = marks.sizes(ordered, inputs.size_of(student), student)
         handles += size_handles
     ax = style.axes(ax, grid="y")
     x, mean = np.arange(n), ordered["mean"].to_numpy(dtype=float)
@@ -173,14 +182,24 @@ def plot_exam_table(
             x[i], mean[i], s=sizes[i], c=colours[i], edgecolors="white", linewidths=0.3, zorder=3
         )
     ax.set_ylim(0, top * 1.02)
-    style.name_groups(ax, list(ordered["school"].astype(str)), "school")
-    style.quantity(ax.yaxis, "Mean score", "%")
-    style.title(ax, f"{style.count(n, 'school')} by mean score; bars: ± 1 sd of the students")
+    style.name_groups(ax, list(ordered[school].astype(str)), school)
+    result = f"mean {value.replace('_', ' ')}"
+    style.quantity(ax.yaxis, style.heading(result), "%")
+    bars = f"bars: ± 1 sd of the {style.plural(student)}"
+    style.title(ax, f"{style.count(n, school)} by {result}; {bars}")
     style.legend(ax, handles, inside=n > style.MANY)
     return ax
 
 
-def plot_authorities(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+def plot_authorities(
+    table: pd.DataFrame,
+    *,
+    authority: str = "authority",
+    school: str = "school",
+    student: str = "student",
+    value: str = "score",
+    ax: Axes | None = None,
+) -> Axes:
     """Draw the authorities of an exam table in the order of their mean score.
 
     Parameters
@@ -188,6 +207,8 @@ def plot_authorities(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     table : pandas.DataFrame
         As `hbm.exam_table` makes it: one row a school, with columns ``school``, ``authority``,
         ``n_students`` and ``mean``.
+    authority, school, student, value : str
+        What these and a score are called, as in `plot_exam_table`.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -215,9 +236,12 @@ def plot_authorities(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """
     inputs.numbers(table, "mean", 0, 1)
     students = require_numbers(
-        table, "n_students", allowed="numbers of students, 1 or more", ok=lambda n: n >= 1
+        table,
+        inputs.size_of(student),
+        allowed=f"numbers of {style.plural(student)}, 1 or more",
+        ok=lambda n: n >= 1,
     )
-    _, authorities, _ = nest(table, "school", "authority")
+    _, authorities, _ = nest(table, school, authority)
     rows = pd.DataFrame(
         {
             "authority": authorities.index,
@@ -234,11 +258,13 @@ def plot_authorities(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax = style.axes(ax, grid="y")
     pale = {"s": 20 if len(sums) <= style.MANY else 9, "alpha": 0.7, "linewidths": 0}
     ax.scatter(rank.loc[authorities.index], table["mean"], c=style.SKY, **pale)
-    sizes, handles = marks.sizes(sums, "schools", "school")
+    sizes, handles = marks.sizes(sums, "schools", school)
     edges = {"edgecolors": "white", "linewidths": 0.4}
     ax.scatter(rank, sums["mean"], s=sizes, c=style.BLUE, zorder=3, **edges)
-    style.name_groups(ax, [authorities.labels[i] for i in sums.index], "authority")
-    style.quantity(ax.yaxis, "Mean score", "%")
-    style.title(ax, f"{style.count(len(sums), 'authority')} by mean score; pale: their schools")
+    style.name_groups(ax, [authorities.labels[i] for i in sums.index], authority)
+    result = f"mean {value.replace('_', ' ')}"
+    style.quantity(ax.yaxis, style.heading(result), "%")
+    behind = f"pale: their {style.plural(school)}"
+    style.title(ax, f"{style.count(len(sums), authority)} by {result}; {behind}")
     style.legend(ax, handles, inside=len(sums) > style.MANY)
     return ax

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from hbm.hierarchy.carried import read_description
 from hbm.plots import inputs, marks, style
 from hbm.tables.columns import require_columns, require_numbers
 from hbm.tables.labels import group
@@ -165,6 +166,7 @@ def plot_betas(
     parameters: pd.DataFrame,
     *,
     points: Sequence[ArrayLike] | None = None,
+    value: str = "score",
     ax: Axes | None = None,
 ) -> Axes:
     """Draw Beta densities, with values that were drawn from them on the curves.
@@ -176,6 +178,8 @@ def plot_betas(
         size", alpha + beta). A further first column, for example ``school``, names the rows.
     points : sequence of array-like, optional
         One array of values in (0, 1) a row, drawn on that row's curve.
+    value : str
+        What has these densities.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -251,7 +255,7 @@ def plot_betas(
                 color=styles[i]["color"],
                 zorder=3,
             )
-    style.finish_density(ax, "Score", "%", 0, 1)
+    style.finish_density(ax, style.heading(value), "%", 0, 1)
     style.title(ax, "Beta density" if len(parameters) == 1 else "Beta densities")
     if len(parameters) <= len(style.COLOURS) and (named or len(parameters) > 1):
         title = style.heading(str(parameters.columns[0])) if named else None
@@ -275,8 +279,8 @@ def plot_spreads(
     prior : xarray.DataTree, optional
         Result of `hbm.sample_prior_predictive` for the same model, drawn dashed.
     unit : str
-        Unit of the standard deviations, for example ``"cm"``. Those of scores and marks are logits,
-        and said to be.
+        Unit of the standard deviations, for example ``"cm"``. By default what the fit says. Those
+        of scores and marks are logits, and said to be.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -313,7 +317,9 @@ def plot_spreads(
             raise ValueError(f"expected what {maker} returns, with a group {holder!r}")
     posterior = fit["posterior"].to_dataset()
     # Not tau_nu, which is another quantity: there are no groups called nu.
-    levels = sorted(posterior.sizes, key=posterior.sizes.get)
+    levels, d = sorted(posterior.sizes, key=posterior.sizes.get), read_description(fit)
+    if d is not None:
+        levels = [level.name for level in d.levels]
     names = [f"tau_{level}" for level in levels if f"tau_{level}" in posterior]
     if not names:
         raise ValueError(
@@ -329,6 +335,8 @@ def plot_spreads(
             )
     if not inputs.text(unit) and any(str(name).startswith("nu_") for name in posterior):
         unit = "logits"
+    if not unit and d is not None:
+        unit = d.unit
     ax = style.axes(ax, grid="both")
     handles, right = [], 0.0
     for i, name in enumerate(names):

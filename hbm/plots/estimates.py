@@ -41,8 +41,8 @@ def plot_estimates(
         What the groups are compared with, dashed: ``{"grand mean": 176.4}`` is one line across;
         a number for each label, such as the mean of its district, is drawn under its groups.
     unit : str, optional
-        ``"%"`` for proportions, or the unit of the estimates, for example ``"cm"``. By default
-        ``"%"`` where the table says that it holds proportions.
+        ``"%"`` for proportions, or the unit of the estimates, for example ``"cm"``. By default what
+        the table says, if it does.
     prob : float, optional
         Probability inside the intervals, for a table that has lost it, as it does in a merge or a
         file. Without it the picture names no level.
@@ -114,6 +114,8 @@ def plot_caterpillar(
     *,
     reference: Mapping[str, float] | None = None,
     prob: float | None = None,
+    student: str = "student",
+    value: str = "score",
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the estimates of groups over their observed means, in the order of the latter.
@@ -131,6 +133,8 @@ def plot_caterpillar(
     prob : float, optional
         Probability inside the intervals, for a table that has lost it, as it does in a merge or a
         file. Without it the picture names no level.
+    student, value : str
+        What an individual and its result are called; ``patient`` are counted in ``n_patients``.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -175,7 +179,7 @@ def plot_caterpillar(
     x = np.arange(len(labels))
     ax = style.axes(ax, grid="y")
     bars = marks.draw_intervals(ax, x, estimates.iloc[order], prob)
-    sizes, size_handles = marks.sizes(by_label, "n_students", "student", hollow=True)
+    sizes, size_handles = marks.sizes(by_label, inputs.size_of(student), student, hollow=True)
     rings = {"facecolors": "none", "edgecolors": style.VERMILLION, "lw": 0.9, "zorder": 4}
     ax.scatter(x, by_label["mean"], s=sizes, **rings)
     lines = [
@@ -183,7 +187,7 @@ def plot_caterpillar(
         for what, value in reference.items()
     ]
     style.name_groups(ax, list(by_label.index), name)
-    style.quantity(ax.yaxis, "Mean score", "%")
+    style.quantity(ax.yaxis, f"Mean {value.replace('_', ' ')}", "%")
     intervals = f"with the model's {style.interval(prob)}s"
     style.title(ax, f"{style.count(len(x), name)} by observed mean, {intervals}")
     style.legend(ax, [bars, *size_handles, *lines], inside=len(x) > style.MANY)

@@ -34,8 +34,8 @@ def plot_funnel(
     limits : pandas.DataFrame
         Result of `hbm.funnel_limits`, whose `far` says which groups are named.
     unit : str, optional
-        ``"%"`` for proportions, or the unit of the means, for example ``"cm"``. By default ``"%"``
-        where the limits say that they are proportions.
+        ``"%"`` for proportions, or the unit of the means, for example ``"cm"``. By default what the
+        limits say.
     prob : float, optional
         Probability between the limits, for limits that have lost it, as they do in a file. Without
         it the picture names no level.

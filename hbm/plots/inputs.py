@@ -16,6 +16,7 @@ import pandas as pd
 
 from hbm.tables.columns import require_columns, require_numbers
 from hbm.tables.labels import group
+from hbm.tables.words import plural
 
 __all__ = [
     "INFINITE",
@@ -202,11 +203,18 @@ def size_column(table: pd.DataFrame) -> str:
     return sizes[-1]
 
 
+def size_of(individual: str) -> str:
+    """Return the name of the column of numbers of individuals of a name."""
+    if not isinstance(individual, str):
+        raise TypeError(f"what an individual is called must be text, got {individual!r}")
+    return f"n_{plural(individual)}"
+
+
 def unit_of(table: pd.DataFrame, unit: str | None) -> str:
     """Return the unit given or, without one, what the table says."""
     if unit is not None:
         return text(unit)
-    return "%" if table.attrs.get("proportions") else ""
+    return table.attrs.get("unit") or ("%" if table.attrs.get("proportions") else "")
 
 
 def some(labels: Sequence[str]) -> str:

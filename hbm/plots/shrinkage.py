@@ -34,8 +34,8 @@ def plot_shrinkage(
         Column to colour the groups by, for example ``"authority"``. More than seven cannot be told
         apart by colour: the six with most groups are coloured, the others grey.
     unit : str, optional
-        ``"%"`` for proportions, or the unit of the means, for example ``"cm"``. By default ``"%"``
-        where the table says that it holds proportions.
+        ``"%"`` for proportions, or the unit of the means, for example ``"cm"``. By default what the
+        table says.
     prob : float, optional
         Probability inside the intervals, for a table that has lost it, as it does in a merge or a
         file. Without it the picture names no level.
