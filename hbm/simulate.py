@@ -347,7 +347,9 @@ def summarise(students: pd.DataFrame) -> pd.DataFrame:
             "sd": data.sd,
         }
     )
-    return table.assign(zone=zones[0].labels[authorities.parent[schools.parent]]) if zones else table
+    return (
+        table.assign(zone=zones[0].labels[authorities.parent[schools.parent]]) if zones else table
+    )
 
 
 def _students(rng, means, nu, sizes) -> np.ndarray:

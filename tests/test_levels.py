@@ -141,8 +141,9 @@ def test_a_scale_that_is_not_given_is_refused():
 def test_an_authority_in_two_zones_is_refused():
     moved = TABLE.copy()
     moved.loc[moved["school"] == "2", "zone"] = "3"
-    with pytest.raises(ValueError, match="each authority must stand in one zone, but '1' in .* two "
-                       "authorities share a label"):  # fmt: skip
+    with pytest.raises(
+        ValueError, match=r"authority must stand in one zone, but '1' in .* two authorities share"
+    ):
         in_zones(moved)
 
 
@@ -264,7 +265,9 @@ def test_labels_numbers_and_targets_follow_the_table(pair):
         table = hbm.shrinkage(fit, level)
         expected = TABLE.groupby(level)[parent].first()
         assert (table[parent] == expected[table[level]].to_numpy()).all()
-        np.testing.assert_allclose(table["target"], means[parent].sel({parent: list(table[parent])}))
+        np.testing.assert_allclose(
+            table["target"], means[parent].sel({parent: list(table[parent])})
+        )
         assert table.attrs["parent"] == parent
     zones = hbm.shrinkage(fit, "zone").set_index("zone")
     assert "parent" not in zones
@@ -333,7 +336,7 @@ def test_sorted_units_have_the_same_density(pair):
 def test_whole_families_can_be_selected_in_any_order(n_levels, part):
     _, fit = fits(n_levels)
     table = hbm.shrinkage(fit, "school")
-    top = list(part)[0]
+    top = next(iter(part))
     if n_levels == 2:
         part["school"] = list(table["school"][table["authority"].isin(part["authority"])])[::-1]
     chosen = fit.sel(part)
@@ -522,12 +525,15 @@ def test_draws_are_shared_as_far_as_a_line_is(one, other, shared, total, predict
 def test_what_moved_to_another_parent_is_refused(predicted):
     model, fit, *_ = predicted
     row = {"school": "new", "authority": "3", "zone": "1", "n_students": 9}
-    with pytest.raises(ValueError, match="known authority must stand under the zone .*'3' is under "
-                       "'1' and was under '2'"):  # fmt: skip
+    with pytest.raises(
+        ValueError,
+        match=r"authority must stand under the zone .*'3' is under '1' and was under '2'",
+    ):
         hbm.predict(model, fit, pd.DataFrame([row]))
     row |= {"school": "2", "zone": "2"}
-    with pytest.raises(ValueError, match="known school must stand under the authority .*'2' is "
-                       "under '3' and was under '1'"):  # fmt: skip
+    with pytest.raises(
+        ValueError, match=r"school must stand under the authority .*'2' is under '3' and was .*'1'"
+    ):
         hbm.predict(model, fit, pd.DataFrame([row]))
     with pytest.raises(ValueError, match="no column 'zone'"):
         hbm.predict(model, fit, NEW.drop(columns="zone"))

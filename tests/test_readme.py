@@ -81,5 +81,21 @@ class TestCode:
             "league_table.xlsx",
         }
 
+    def test_hospitals(self, tmp_path, monkeypatch, capsys):
+        table, *_ = hbm.simulate.exams([3] * 8, [6, 30, 80] * 8, random_seed=3)
+        names = {"school": "hospital", "authority": "trust", "n_students": "n_patients"}
+        table = table.rename(columns=names)
+        columns = ["hospital", "trust", "n_patients", "mean", "sd"]
+        table[columns].to_csv(tmp_path / "hospitals.csv", index=False)
+        run(BLOCKS[2], tmp_path, monkeypatch)
+        printed = capsys.readouterr().out
+        assert "new hospitals from the population" in printed
+        assert "elpd_diff" in printed
+        assert {file.name for file in tmp_path.iterdir()} == {
+            "hospitals.csv",
+            "hospitals.png",
+            "hospitals.svg",
+        }
+
     def test_there_are_no_other_blocks(self):
-        assert len(BLOCKS) == 2
+        assert len(BLOCKS) == 3

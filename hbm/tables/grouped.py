@@ -261,8 +261,8 @@ def read_summaries(
         bad = np.flatnonzero(sd > most)
         if len(bad):
             shown = "; ".join(
-                f"{names[i]} has sd {sd[i]:g}, and {n[i]:g} students of mean {mean[i]:g} can have "
-                f"at most {most[i]:.3g}"
+                f"{names[i]} has sd {sd[i]:g}, and {n[i]:g} {size.removeprefix('n_')} of mean "
+                f"{mean[i]:g} can have at most {most[i]:.3g}"
                 for i in bad[:5]
             )
             raise ValueError(
