@@ -78,6 +78,47 @@ def pair():
     return model, fake(model)
 
 
+# The data
+
+
+def test_simulated_zones_hold_their_authorities():
+    table, students, truth = hbm.simulate.exams([2, 1, 3], 9, zones=[1, 2], random_seed=1)
+    assert list(table["zone"]) == list(truth["zone"]) == ["1", "1", "2", "2", "2", "2"]
+    assert list(truth["authority"]) == ["1", "1", "2", "3", "3", "3"]
+    assert (students.groupby("authority")["zone"].nunique() == 1).all()
+    assert truth.groupby("zone")["zone_mean"].nunique().to_list() == [1, 1]
+
+
+def test_simulated_effects_have_their_spreads():
+    n = 4000
+    _, _, truth = hbm.simulate.exams(
+        [1] * (2 * n), 1, zones=[2] * n, tau_zone=0.5, tau_authority=0.2, mu=0.6, random_seed=1
+    )
+    zone, authority = (logit(truth[f"{level}_mean"].to_numpy()) for level in ("zone", "authority"))
+    for effects, tau in ((zone[::2] - logit(0.6), 0.5), (authority - zone, 0.2)):
+        m = len(effects)
+        assert abs(effects.mean()) < SIGMAS * tau / np.sqrt(m)
+        assert abs(effects.std() - tau) < SIGMAS * tau / np.sqrt(2 * m)
+
+
+def test_without_zones_simulated_numbers_are_those_of_earlier_versions():
+    table, students, truth = hbm.simulate.exams(random_seed=1)
+    assert list(truth.columns) == ["authority", "authority_mean", "school", "school_mean", "nu"]
+    assert "zone" not in table
+    assert "zone" not in students
+    np.testing.assert_allclose(
+        [truth["school_mean"].sum(), truth["nu"].sum(), students["score"].sum()],
+        [19.746041755968488, 174.0003154162071, 589.9321344410537], rtol=1e-12,
+    )  # fmt: skip
+
+
+def test_zones_of_other_authorities_are_refused():
+    with pytest.raises(ValueError, match="the zones hold 2 authorities.*schools_per_authority has"):
+        hbm.simulate.exams([2, 1, 3], 9, zones=[1, 1])
+    with pytest.raises(ValueError, match="zones must be whole numbers, 1 or more"):
+        hbm.simulate.exams([2, 1, 3], 9, zones=[3, 0])
+
+
 # The model
 
 
