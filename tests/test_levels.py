@@ -85,7 +85,7 @@ def test_simulated_zones_hold_their_authorities():
     table, students, truth = hbm.simulate.exams([2, 1, 3], 9, zones=[1, 2], random_seed=1)
     assert list(table["zone"]) == list(truth["zone"]) == ["1", "1", "2", "2", "2", "2"]
     assert list(truth["authority"]) == ["1", "1", "2", "3", "3", "3"]
-    assert (students.groupby("authority")["zone"].nunique() == 1).all()
+    assert len(students[["authority", "zone"]].drop_duplicates()) == 3
     assert truth.groupby("zone")["zone_mean"].nunique().to_list() == [1, 1]
 
 
@@ -113,7 +113,9 @@ def test_without_zones_simulated_numbers_are_those_of_earlier_versions():
 
 
 def test_zones_of_other_authorities_are_refused():
-    with pytest.raises(ValueError, match="the zones hold 2 authorities.*schools_per_authority has"):
+    with pytest.raises(
+        ValueError, match=r"the zones hold 2 authorities.*schools_per_authority has"
+    ):
         hbm.simulate.exams([2, 1, 3], 9, zones=[1, 1])
     with pytest.raises(ValueError, match="zones must be whole numbers, 1 or more"):
         hbm.simulate.exams([2, 1, 3], 9, zones=[3, 0])
