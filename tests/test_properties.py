@@ -19,7 +19,7 @@ from hbm.students.beta import BETA
 from hbm.students.likelihoods import beta_summary_logp, published
 from hbm.tables.grouped import read_summaries
 from hbm.tables.labels import group
-from hbm.tables.lookalikes import _folded
+from hbm.tables.lookalikes import folded
 
 # The same examples at each run: a fast tier that fails now and then is one that nobody reads.
 settings.register_profile("fast", deadline=None, derandomize=True, database=None, max_examples=60)
@@ -53,7 +53,7 @@ labels = words.map(str.strip).filter(lambda x: x not in {"", "nan", "NaN", "NaT"
 @st.composite
 def exam_tables(draw, min_schools=1):
     """Draw tables that real students could have led to, at their edges too."""
-    schools = draw(st.lists(labels, min_size=min_schools, max_size=6, unique_by=_folded))
+    schools = draw(st.lists(labels, min_size=min_schools, max_size=6, unique_by=folded))
     size = len(schools)
 
     def column(values):
