@@ -242,6 +242,7 @@ def test_only_mixed_replication_sees_that_small_schools_differ():
     assert abs(new["mean"]) < 0.05
 
 
+@pytest.mark.filterwarnings("ignore:the data are far from what the priors expect:UserWarning")
 def test_a_prior_that_excludes_the_data_fails_and_a_wide_one_passes():
     table = table_for("heights")
     narrow = hbm.heights.Priors(mu_mean=100, mu_sd=1, tau_country=1, sigma=1)

@@ -118,6 +118,7 @@ def test_any_possible_exam_table_is_read_as_it_stands(table, sd_needed):
         assert (standard_error > 0).all()
 
 
+@pytest.mark.filterwarnings("ignore:the data are far from what the priors expect:UserWarning")
 @settings(max_examples=8)
 @given(exam_tables(), st.sampled_from(EXAMS), st.sampled_from(["mean and sd", "mean"]))
 def test_any_possible_exam_table_makes_a_model(table, name, observe):
@@ -333,6 +334,7 @@ TABLES["students"] = TABLES["nested_scores"].rename(columns={"district": "author
 OURS = str(Path(hbm.__file__).parent)
 
 
+@pytest.mark.filterwarnings("ignore:the data are far from what the priors expect:UserWarning")
 @pytest.mark.filterwarnings("ignore:column '.*' has ")  # a cell that looks like another
 @settings(max_examples=200)
 @given(st.data(), st.sampled_from(sorted(TAKES_A_TABLE)), cells, st.sampled_from(["one", "all"]))

@@ -67,6 +67,7 @@ def exact(posterior, component, low, high):
     return np.mean(steps)
 
 
+@pytest.mark.filterwarnings("ignore:the data are far from what the priors expect:UserWarning")
 @pytest.mark.parametrize(("mu_mean", "mu_sd"), [(176, 10), (160, 2), (190, 1)])
 def test_a_normal_mean_moves_as_in_closed_form(mu_mean, mu_sd):
     model, posterior = pooled(mu_mean, mu_sd)
@@ -87,6 +88,7 @@ def test_a_normal_mean_moves_as_in_closed_form(mu_mean, mu_sd):
     assert error.max() < 0.01
 
 
+@pytest.mark.filterwarnings("ignore:the data are far from what the priors expect:UserWarning")
 @pytest.mark.parametrize(
     ("mu_mean", "mu_sd", "people", "diagnosis", "meaning"),
     [
@@ -218,6 +220,7 @@ def test_every_prior_is_scaled_its_own():
     assert dict(found) == pytest.approx(expected, abs=0.00051)
 
 
+@pytest.mark.filterwarnings("ignore:the data are far from what the priors expect:UserWarning")
 def test_arviz_does_not_log_beside_it(caplog):
     model, posterior = pooled(150, 1.5)
     hbm.prior_sensitivity(model, fit_of(model, posterior, 500, 1))

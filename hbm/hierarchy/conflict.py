@@ -93,8 +93,8 @@ def warn_of_conflict(d: Description, priors: Any, sd: str, between: str | None =
     ...     warnings.simplefilter("always")
     ...     model = hbm.heights.partial_pooling(table)
     >>> print(caught[0].message)
-    the data are far from what the priors expect: a raw grand mean of 1,800 cm (expected 160 to
-    200). ...
+    the data are far from what the priors expect: a raw grand mean of 1,790 cm (expected 156 to
+    196)...
     """
     if _quiet.get():
         return
@@ -129,7 +129,7 @@ def warn_of_conflict(d: Description, priors: Any, sd: str, between: str | None =
 
 
 def _short(value: float) -> str:
-    return f"{float(f'{value:.2g}'):,g}"
+    return f"{float(f'{value:.3g}'):,g}"
 
 
 def _shown(d: Description, *values: float) -> list[float]:
