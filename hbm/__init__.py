@@ -8,8 +8,9 @@ from hbm import article, exams, heights, scores, simulate
 from hbm.checks.compare import compare
 from hbm.checks.leave_out import loo
 from hbm.checks.next_cohort import by_band, evaluate
-from hbm.checks.pit import LooPit, loo_pit
-from hbm.checks.predictive import PredictiveCheck, check_predictive
+from hbm.checks.pit import loo_pit
+from hbm.checks.predictive import check_predictive
+from hbm.checks.report import LooPit, PredictiveCheck
 from hbm.checks.sensitivity import prior_sensitivity
 from hbm.hierarchy.parameterisation import informed
 from hbm.plots.checks import plot_check, plot_pit

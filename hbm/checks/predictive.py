@@ -5,8 +5,7 @@ individual by individual, and holds a few plain summaries of the data against th
 the simulations. It returns one verdict and a table, which :func:`hbm.plot_check` draws.
 """
 
-import html
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from pymc.distributions.continuous import FlatRV, HalfFlatRV
 
 from hbm.checks.next_cohort import read_cohort
+from hbm.checks.report import PredictiveCheck
 from hbm.checks.statistics import Sample, Statistic, choose_statistics
 from hbm.hierarchy.description import Description
 from hbm.hierarchy.fitted import check_fit, check_model, read_fit
@@ -26,121 +26,11 @@ from hbm.students.cohorts import cohorts, summarise
 from hbm.tables.columns import require_numbers
 from hbm.tables.words import plural
 
-__all__ = ["PredictiveCheck", "check_predictive", "in_unit"]
+__all__ = ["check_predictive"]
 
 Floats = NDArray[np.float64]
 
 _USUAL = 0.05, 0.95  # quantiles whose distance from the median is a statistic's usual reach
-
-
-@dataclass(frozen=True, repr=False)
-class PredictiveCheck:
-    """What :func:`check_predictive` found.
-
-    Attributes
-    ----------
-    ok : bool
-        Whether the statistics together are as expected.
-    p_value : float
-        Share of the replications, the data among them, whose most unusual statistic is as unusual
-        as that of the data, or more.
-    table : pandas.DataFrame
-        One row a statistic: ``statistic``, its name; ``meaning``, in words; ``observed``; ``mean``
-        of the replications, and ``lower`` and ``upper``, between which all statistics of the share
-        `prob` of them lie at the same time; ``unit``, in which reports and pictures show
-        these (``"%"`` and ``"points"`` of a hundred, which are proportions here; ``"cm"``; or
-        none); ``p``, the share of the replications above what was observed; ``verdict``, one of
-        ``"as expected"``, ``"higher than expected"`` and ``"lower than expected"``.
-    replicates : pandas.DataFrame
-        The replications: one row a draw, one column a statistic.
-    source : {"posterior", "prior"}
-        Where the parameters were drawn from.
-    new_groups : bool
-        Whether the groups were drawn anew.
-    prob : float
-        Probability that a right model passes.
-    group, individual : str
-        What a group and an individual are called.
-    """
-
-    ok: bool
-    p_value: float
-    table: pd.DataFrame
-    replicates: pd.DataFrame
-    source: Literal["posterior", "prior"]
-    new_groups: bool
-    prob: float
-    group: str
-    individual: str
-
-    @property
-    def title(self) -> str:
-        """What was replicated, in words."""
-        groups = plural(self.group)
-        if self.source == "prior":
-            return f"Prior predictive check: {groups} as the prior imagines them"
-        if self.new_groups:
-            return f"Posterior predictive check, mixed: new {groups} from the population"
-        return f"Posterior predictive check: new {plural(self.individual)} of the same {groups}"
-
-    def __str__(self) -> str:
-        """Return the verdict and the statistics as lines of text."""
-        width = max(map(len, self.table["meaning"]))
-        rows = [
-            f"  {'ok  ' if row.verdict == 'as expected' else 'FAIL'}  {row.meaning:<{width}}"
-            f"  {in_unit(row.observed, row.unit):>12}"
-            f"  expected {_number(row.lower, row.unit)} to {in_unit(row.upper, row.unit)}"
-            for row in self.table.itertuples()
-        ]
-        return "\n".join([self.title, self._verdict(), *rows])
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return (
-            f"<p>{html.escape(self.title)}<br><b>{html.escape(self._verdict())}</b></p>"
-            f"{self.table.to_html(index=False, float_format='{:.4g}'.format)}"
-        )
-
-    def _verdict(self) -> str:
-        failed = int((self.table["verdict"] != "as expected").sum())
-        what = "model" if self.source == "posterior" else "prior"
-        data = f"of {len(self.table)} statistics of the data, "
-        together = f"where all are in {100 * self.prob:g} % of the replications"
-        if self.ok:
-            return f"The {what} passes (p = {self.p_value:.2g}): {data}all are {together}."
-        which = "is" if failed == 1 else "are"
-        return f"The {what} fails (p = {self.p_value:.2g}): {data}{failed} {which} not {together}."
-
-
-def in_unit(value: float, unit: str, digits: int = 2) -> str:
-    """Write a number of a check's table for people.
-
-    Parameters
-    ----------
-    value : float
-        The number, a proportion if the unit is ``"%"`` or ``"points"``.
-    unit : {"%", "points", "cm", ""}
-        Its unit.
-    digits : int, default 2
-        Decimals; two at least where there is no unit.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> in_unit(0.1867, "points"), in_unit(0.245, "%", 1), in_unit(-0.33, "", 1)
-    ('18.67 points', '24.5 %', '-0.33')
-    """
-    return f"{_number(value, unit, digits)} {unit}".rstrip()
-
-
-def _number(value, unit, digits=2) -> str:
-    if unit == "":
-        return f"{value:.{max(digits, 2)}f}"
-    return f"{100 * value if unit in ('%', 'points') else value:.{digits}f}"
 
 
 def check_predictive(

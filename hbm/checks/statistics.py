@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from hbm.hierarchy.description import Description
 from hbm.tables.words import plural
 
-__all__ = ["Sample", "Statistic", "choose_statistics"]
+__all__ = ["FEW", "Sample", "Statistic", "choose_statistics", "split_by_size"]
 
 Floats = NDArray[np.float64]
 Marks = Mapping[str, tuple[float, Floats]]  # a mark, and each group's share of individuals above it
 
-_FEW = 3  # groups below which their spread is not looked at
+FEW = 3  # groups below which their spread is not looked at
 
 
 class Sample(NamedTuple):
@@ -63,7 +63,7 @@ def choose_statistics(d: Description, marks: Marks) -> list[Statistic]:
             *_at_marks(d, marks), *_of_individuals(d)]  # fmt: skip
 
 
-def _cut(d: Description) -> tuple[NDArray[np.bool_], int]:
+def split_by_size(d: Description) -> tuple[NDArray[np.bool_], int]:
     """Say which groups are large, and from how many individuals on."""
     cut = np.median(d.n)
     return d.n >= cut, int(np.ceil(cut))
@@ -72,7 +72,7 @@ def _cut(d: Description) -> tuple[NDArray[np.bool_], int]:
 def _within(d: Description) -> list[Statistic]:
     groups, individuals = plural(d.group), plural(d.individual)
     varied = ~np.isnan(d.sd)
-    large = _cut(d)[0] & varied
+    large = split_by_size(d)[0] & varied
     chosen = []
     if varied.any():
         chosen.append(
@@ -83,7 +83,7 @@ def _within(d: Description) -> list[Statistic]:
                 lambda s: s.sd[:, varied].mean(axis=1),
             )
         )
-    if large.sum() >= _FEW:
+    if large.sum() >= FEW:
         chosen.append(
             Statistic(
                 "sd_of_sds",
@@ -92,7 +92,7 @@ def _within(d: Description) -> list[Statistic]:
                 lambda s: s.sd[:, large].std(axis=1, ddof=1),
             )
         )
-    if large.sum() >= _FEW + 2:
+    if large.sum() >= FEW + 2:
         chosen.append(
             Statistic(
                 "mean_sd_correlation",
@@ -105,7 +105,7 @@ def _within(d: Description) -> list[Statistic]:
 
 
 def _between(d: Description) -> list[Statistic]:
-    if len(d.n) < _FEW:
+    if len(d.n) < FEW:
         return []
     group = d.group
     return [
@@ -127,11 +127,11 @@ def _between(d: Description) -> list[Statistic]:
 
 
 def _small_and_large(d: Description) -> list[Statistic]:
-    large, cut = _cut(d)
+    large, cut = split_by_size(d)
     small, varied = ~large, ~np.isnan(d.sd)
     below = f"{plural(d.group)} under {cut} {plural(d.individual)} less larger ones"
     chosen = []
-    if min(small.sum(), large.sum()) >= _FEW:
+    if min(small.sum(), large.sum()) >= FEW:
         chosen += [
             Statistic(
                 "small_minus_large",
@@ -148,7 +148,7 @@ def _small_and_large(d: Description) -> list[Statistic]:
                 ),
             ),
         ]
-    if min((small & varied).sum(), (large & varied).sum()) >= _FEW:
+    if min((small & varied).sum(), (large & varied).sum()) >= FEW:
         chosen.append(
             Statistic(
                 "within_small_minus",
@@ -165,7 +165,7 @@ def _small_and_large(d: Description) -> list[Statistic]:
 def _above_groups(d: Description) -> list[Statistic]:
     chosen = []
     for level in reversed(d.levels[:-1]):
-        if len(level.labels) < _FEW:
+        if len(level.labels) < FEW:
             continue
         at = d.ancestor_of(level.name)
         order = np.argsort(at, kind="stable")

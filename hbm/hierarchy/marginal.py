@@ -129,17 +129,17 @@ def head_given_siblings(
     ----------
     family, m, taus, log_spread, tau_spread
         As for :func:`without_each`.
-    p : numpy.ndarray, shape (n_draws,)
-        Probabilities, one a draw.
+    p : numpy.ndarray, shape (n_draws, n_points)
+        Probabilities, some of each draw.
 
     Returns
     -------
-    numpy.ndarray, shape (n_draws, n_groups)
+    numpy.ndarray, shape (n_draws, n_points, n_groups)
     """
     m, log_spread, tau_spread, *taus = same_length(m, log_spread, tau_spread, *taus)
     if len(family) == 1:
-        return (m + taus[0] * ndtri(p))[:, None]
-    result = np.empty((len(m), len(family)))
+        return (m[:, None] + taus[0][:, None] * ndtri(p))[..., None]
+    result = np.empty((*p.shape, len(family)))
     tables = _tables(family, m[:, None], taus, (log_spread, tau_spread), apart=True)
     for rows, start, step, parts in tables:
         whole = parts.sum(axis=0)
@@ -150,11 +150,11 @@ def head_given_siblings(
             share = np.exp(log_share - log_sum_exp(log_share)[:, None])
             # Half of a point's share lies on either side of it.
             cumulative = np.cumsum(share, axis=1) - share / 2
-            above = (cumulative < p[rows, None]).sum(axis=1).clip(1, parts.shape[2] - 1)
-            each = np.arange(len(grid))
-            low, high = cumulative[each, above - 1], cumulative[each, above]
+            above = (cumulative[:, None] < p[rows][..., None]).sum(axis=2)
+            above = above.clip(1, parts.shape[2] - 1)
+            low, high = (np.take_along_axis(cumulative, i, 1) for i in (above - 1, above))
             part = np.clip((p[rows] - low) / np.maximum(high - low, 1e-300), 0, 1)
-            result[rows, j] = grid[each, above - 1] + part * step
+            result[rows, :, j] = start[:, None] + (above - 1 + part) * step[:, None]
     return result
 
 

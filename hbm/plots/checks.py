@@ -12,8 +12,7 @@ from hbm.plots import inputs, style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from hbm.checks.pit import LooPit
-    from hbm.checks.predictive import PredictiveCheck
+    from hbm.checks.report import LooPit, PredictiveCheck
 
 __all__ = ["plot_check", "plot_pit"]
 
@@ -52,7 +51,7 @@ def plot_check(check: PredictiveCheck, *, ax: Axes | None = None) -> Axes:
     >>> ax.get_yticklabels()[4].get_text()
     'highest country mean'
     """
-    from hbm.checks.predictive import PredictiveCheck, in_unit
+    from hbm.checks.report import PredictiveCheck, in_unit
 
     if not isinstance(check, PredictiveCheck):
         raise TypeError(
@@ -176,7 +175,7 @@ def plot_pit(pit: LooPit, *, prob: float = 0.99, ax: Axes | None = None) -> Axes
     """
     from arviz_stats.ecdf_utils import ecdf_pit
 
-    from hbm.checks.pit import LooPit
+    from hbm.checks.report import LooPit
 
     if not isinstance(pit, LooPit):
         raise TypeError(f"pit must be the result of hbm.loo_pit, got {type(pit).__name__}")

@@ -20,7 +20,7 @@ from hbm.students.likelihoods import (
     published,
     sum_by_group,
 )
-from hbm.students.summary_density import MU, NU
+from hbm.students.summary_density import MU, NU, spread_shapes_of
 
 __all__ = ["BETA", "pooled_nu"]
 
@@ -92,6 +92,17 @@ class _Beta(Law):
         """Return the survival function of Beta(mu nu, (1 − mu) nu)."""
         mu, nu = _possible(mu, spread)
         return betaincc(mu * nu, (1 - mu) * nu, mark)
+
+    def sd_cdf(self, sd, mean, n, mu, spread):
+        """Return that of sd² (n − 1)/(n h): see :mod:`hbm.students.summary_density`."""
+        arrays = np.broadcast_arrays(sd, mean, n, mu, spread)
+        known = (arrays[2] > 1) & ~np.isnan(arrays[0])
+        result = np.full(known.shape, np.nan)
+        if known.any():
+            sd, mean, n, mu, nu = (np.asarray(x[known], dtype=float) for x in arrays)
+            p, q = spread_shapes_of(mean, n, *_possible(mu, nu))
+            result[known] = betainc(p, q, np.minimum(sd**2 * (n - 1) / (n * mean * (1 - mean)), 1))
+        return result
 
     def draw(self, rng, mu, spread):
         """Draw from Beta(mu nu, (1 − mu) nu)."""

@@ -138,6 +138,15 @@ class Law(ABC):
         """Return the probability that an individual is at a mark or above it."""
 
     @abstractmethod
+    def sd_cdf(
+        self, sd: Numbers, mean: Numbers, n: Numbers, mu: Numbers, spread: Numbers
+    ) -> Floats:
+        """Return the probability that the sd of n individuals is lower, given their mean.
+
+        It is NaN where sd is, or where n = 1.
+        """
+
+    @abstractmethod
     def draw(self, rng: np.random.Generator, mu: Numbers, spread: Numbers) -> Floats:
         """Draw an individual for each mu and spread."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.graph.basic import Variable
-from scipy.special import ndtr, ndtri
+from scipy.special import gammainc, ndtr, ndtri
 
 from hbm.students.law import Evidence, Law, RawEstimates
 from hbm.students.likelihoods import (
@@ -81,6 +81,15 @@ class _Normal(Law):
     def share_above(self, mark, mu, spread):
         """Return the survival function of N(mu, sigma)."""
         return ndtr((mu - mark) / spread)
+
+    def sd_cdf(self, sd, mean, n, mu, spread):
+        """Return the distribution function of χ²(n − 1) at (n − 1) sd² / sigma²: whatever the mean.
+
+        The mean and the sd of Normal individuals are independent.
+        """
+        half = np.where(n > 1, (n - 1) / 2, np.nan)
+        shape = np.broadcast_shapes(*map(np.shape, (sd, mean, n, mu, spread)))
+        return np.broadcast_to(gammainc(half, half * (sd / spread) ** 2), shape)
 
     def draw(self, rng, mu, spread):
         """Draw from N(mu, sigma)."""

@@ -51,7 +51,7 @@ from pytensor.tensor.elemwise import Elemwise
 from hbm.students import duals
 from hbm.students.duals import Dual, clip, exp, gammaln, log, maximum, sqrt
 
-__all__ = ["MU", "NU", "summary_logp"]
+__all__ = ["MU", "NU", "spread_shapes_of", "summary_logp"]
 
 # Beyond these limits a sampler meets rounding, not information; clipped there, densities and
 # gradients stay finite.
@@ -176,6 +176,16 @@ def _logp(mean, sd, n, mu, nu):
     most = n / (n - 1) * _h(mean)
     log_sd = _log_beta(sd**2 / most, p, q) + math.log(2 * sd / most)
     return log_mean + log_sd - n * beyond
+
+
+@njit(error_model="numpy", cache=True)
+def spread_shapes_of(mean, n, mu, nu):
+    """Return :func:`spread_shapes` of arrays of one length, on known ground."""
+    p, q = np.empty(len(mean)), np.empty(len(mean))
+    for i in range(len(mean)):
+        near_mu, near_nu, _ = _on_known_ground(mean[i], n[i], mu[i], nu[i])
+        p[i], q[i] = spread_shapes(mean[i], n[i], near_mu, near_nu)
+    return p, q
 
 
 @_compiled
