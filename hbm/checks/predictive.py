@@ -15,6 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from pymc.distributions.continuous import FlatRV, HalfFlatRV
 
+from hbm.checks.joint import fewest_replications, judge
 from hbm.checks.next_cohort import read_cohort
 from hbm.checks.report import PredictiveCheck
 from hbm.checks.statistics import Sample, Statistic, choose_statistics
@@ -29,8 +30,6 @@ from hbm.tables.words import plural
 __all__ = ["check_predictive"]
 
 Floats = NDArray[np.float64]
-
-_USUAL = 0.05, 0.95  # quantiles whose distance from the median is a statistic's usual reach
 
 
 def check_predictive(
@@ -162,39 +161,44 @@ def check_predictive(
     source, tree = _draws_of(fit)
     d, marks = _read(model, tree, table)
     mean, spread = _draw_groups(model, tree, d, new_groups, draws, random_seed)
-    least = int(np.ceil(1 / (1 - prob) - 1e-9)) - 1
+    least = fewest_replications(prob)
     if len(mean) < least:
         raise ValueError(
             f"{len(mean)} draws are too few to tell a chance of {100 * (1 - prob):g} %: give "
             f"{least} or more, or a smaller prob"
         )
-    statistics = choose_statistics(d, marks)
-    replicates = _replicate(d, mean, spread, statistics, np.random.default_rng(random_seed))
     value = None if d.value is None else d.value[None, np.argsort(d.index, kind="stable")]
+    observed = Sample(d.mean[None], d.sd[None], value, marks)
     with np.errstate(invalid="ignore"):
-        observed = Sample(d.mean[None], d.sd[None], value, marks)
-        seen = pd.Series({s.name: float(s.of(observed)[0]) for s in statistics})
-    p_value, middle, below, above = _verdict(replicates.to_numpy(), seen.to_numpy(), prob)
-    lower, upper = middle - below, middle + above
-    verdict = np.select(
-        [seen > upper, seen < lower], ["higher than expected", "lower than expected"], "as expected"
-    )
+        seen = {s: float(s.of(observed)[0]) for s in choose_statistics(d, marks)}
+    # One that is not defined, as a correlation with sds that are all the same, cannot be judged.
+    statistics = [s for s, value in seen.items() if np.isfinite(value)]
+    if not statistics:
+        raise ValueError(
+            f"there is nothing to check: {len(d.n)} {plural(d.group)} are too few for a statistic "
+            "between them, and no sd is known; table= may tell it"
+        )
+    replicates = _replicate(d, mean, spread, statistics, np.random.default_rng(random_seed))
+    at = np.array([seen[s] for s in statistics])
+    found = judge(replicates.to_numpy(), at, prob)
+    beyond, defined = replicates - at, replicates.notna().sum()
+    verdicts = {-1: "lower than expected", 0: "as expected", 1: "higher than expected"}
     result = pd.DataFrame(
         {
             "statistic": replicates.columns,
             "meaning": [s.meaning for s in statistics],
-            "observed": seen.to_numpy(),
+            "observed": at,
             "mean": replicates.mean().to_numpy(),
-            "lower": lower,
-            "upper": upper,
+            "lower": np.maximum(found.lower, [s.least for s in statistics]),
+            "upper": np.minimum(found.upper, [s.most for s in statistics]),
             "unit": [s.unit for s in statistics],
-            "p": ((replicates > seen).mean() + (replicates == seen).mean() / 2).to_numpy(),
-            "verdict": verdict,
+            "p": (((beyond > 0).sum() + (beyond == 0).sum() / 2) / defined).to_numpy(),
+            "verdict": [verdicts[side] for side in found.outside],
         }
     )
     return PredictiveCheck(
-        ok=bool((result["verdict"] == "as expected").all()),
-        p_value=p_value,
+        ok=not found.outside.any(),
+        p_value=found.p_value,
         table=result,
         replicates=replicates,
         source=source,
@@ -203,27 +207,6 @@ def check_predictive(
         group=d.group,
         individual=d.individual,
     )
-
-
-def _verdict(replicates: Floats, seen: Floats, prob: float) -> tuple[float, Floats, Floats, Floats]:
-    """Rank the most unusual statistic of the data among those of the replications.
-
-    Return its p value, and of each statistic the middle and how far from it, below and above, lie
-    the limits that hold all statistics of a part `prob` of the replications at the same time.
-    """
-    # The data are one more replication: then ranks are exact.
-    pooled = np.vstack([replicates, seen])
-    low, middle, high = np.nanquantile(pooled, [_USUAL[0], 0.5, _USUAL[1]], axis=0)
-    # A statistic that hardly varies, as a prior's may, is as unusual as it is far.
-    reach = np.stack([middle - low, high - middle])
-    reach = np.maximum(reach, 1e-12 * np.maximum(np.abs(middle), 1e-300))
-    unusual = np.where(pooled < middle, (middle - pooled) / reach[0], (pooled - middle) / reach[1])
-    most = np.nan_to_num(unusual).max(axis=1)
-    p_value = float((most >= most[-1]).mean())
-    # The data fail if fewer than a part 1 − prob of all are as unusual.
-    allowed = int(np.floor((1 - prob) * len(most) + 1e-9))
-    limit = np.sort(most)[len(most) - 1 - allowed]
-    return p_value, middle, limit * reach[0], limit * reach[1]
 
 
 def _draws_of(fit) -> tuple[Literal["posterior", "prior"], xr.DataTree]:

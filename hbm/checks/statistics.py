@@ -37,12 +37,24 @@ class Sample(NamedTuple):
 
 
 class Statistic(NamedTuple):
-    """A statistic: its name, what it means, its unit, and a function of a :class:`Sample`."""
+    """A statistic.
+
+    Attributes
+    ----------
+    name, meaning, unit : str
+        What it is called, in code and in words, and its unit.
+    of : callable
+        Takes a :class:`Sample` and returns the statistic of each of its data sets.
+    least, most : float
+        Between which it must lie.
+    """
 
     name: str
     meaning: str
     unit: str
     of: Callable[[Sample], Floats]
+    least: float = -np.inf
+    most: float = np.inf
 
 
 def choose_statistics(d: Description, marks: Marks) -> list[Statistic]:
@@ -81,6 +93,7 @@ def _within(d: Description) -> list[Statistic]:
                 f"spread of {individuals} within a {d.group} (sd)",
                 d.distance,
                 lambda s: s.sd[:, varied].mean(axis=1),
+                least=0,
             )
         )
     if large.sum() >= FEW:
@@ -90,6 +103,7 @@ def _within(d: Description) -> list[Statistic]:
                 f"how unlike {groups} are in that spread (sd)",
                 d.distance,
                 lambda s: s.sd[:, large].std(axis=1, ddof=1),
+                least=0,
             )
         )
     if large.sum() >= FEW + 2:
@@ -99,6 +113,8 @@ def _within(d: Description) -> list[Statistic]:
                 f"correlation of {groups}' means and sds",
                 "",
                 lambda s: _correlation(s.mean[:, large], s.sd[:, large]),
+                least=-1,
+                most=1,
             )
         )
     return chosen
@@ -114,9 +130,22 @@ def _between(d: Description) -> list[Statistic]:
             f"spread between {group} means (sd)",
             d.distance,
             lambda s: s.mean.std(axis=1, ddof=1),
+            least=0,
         ),
-        Statistic("lowest_mean", f"lowest {group} mean", d.unit, lambda s: s.mean.min(axis=1)),
-        Statistic("highest_mean", f"highest {group} mean", d.unit, lambda s: s.mean.max(axis=1)),
+        Statistic(
+            "lowest_mean",
+            f"lowest {group} mean",
+            d.unit,
+            lambda s: s.mean.min(axis=1),
+            *d.law.bounds,
+        ),
+        Statistic(
+            "highest_mean",
+            f"highest {group} mean",
+            d.unit,
+            lambda s: s.mean.max(axis=1),
+            *d.law.bounds,
+        ),
         Statistic(
             "mean_minus_median",
             f"mean less median of {group} means",
@@ -179,7 +208,7 @@ def _above_groups(d: Description) -> list[Statistic]:
         innermost = level is d.levels[-2]
         name = "parents" if innermost else plural(level.name)
         meaning = f"spread between {level.name} means (sd)"
-        chosen.append(Statistic(f"sd_between_{name}", meaning, d.distance, spread))
+        chosen.append(Statistic(f"sd_between_{name}", meaning, d.distance, spread, least=0))
     return chosen
 
 
@@ -198,6 +227,8 @@ def _at_marks(d: Description, marks: Marks) -> list[Statistic]:
             f"{plural(d.individual)} at {100 * mark:g} % or above",
             "%",
             share(mark, name),
+            least=0,
+            most=1,
         )
         for name, (mark, _) in marks.items()
     ]
@@ -209,9 +240,19 @@ def _of_individuals(d: Description) -> list[Statistic]:
     individuals = plural(d.individual)
     group = np.repeat(np.arange(len(d.n)), d.n.astype(int))
     return [
-        Statistic("lowest", f"lowest of the {individuals}", d.unit, lambda s: s.value.min(axis=1)),
         Statistic(
-            "highest", f"highest of the {individuals}", d.unit, lambda s: s.value.max(axis=1)
+            "lowest",
+            f"lowest of the {individuals}",
+            d.unit,
+            lambda s: s.value.min(axis=1),
+            *d.law.bounds,
+        ),
+        Statistic(
+            "highest",
+            f"highest of the {individuals}",
+            d.unit,
+            lambda s: s.value.max(axis=1),
+            *d.law.bounds,
         ),
         Statistic(
             "skewness",
@@ -223,8 +264,14 @@ def _of_individuals(d: Description) -> list[Statistic]:
 
 
 def _correlation(x, y) -> Floats:
-    x, y = (z - z.mean(axis=1, keepdims=True) for z in (x, y))
+    x, y = (_deviations(z) for z in (x, y))
     return (x * y).sum(axis=1) / np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
+
+
+def _deviations(x) -> Floats:
+    """Return deviations from the mean, 0 where they are rounding."""
+    off = x - x.mean(axis=1, keepdims=True)
+    return np.where(np.ptp(x, axis=1, keepdims=True) > 1e-12 * np.abs(x), off, 0)
 
 
 def _skewness(residual) -> Floats:
