@@ -1,6 +1,7 @@
 """Each unit left out: where it lies in what the model predicts without it."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -192,7 +193,7 @@ def _around(f: Fitted, p: Floats) -> Iterator[tuple[NDArray[np.int64], Floats]]:
             yield members, head_given_siblings(family, above[:, i], taus, *f.population_spread, p)
 
 
-def _uniform(of: str, pit: pd.Series) -> dict[str, object]:
+def _uniform(of: str, pit: pd.Series) -> dict[str, Any]:
     """Test whether PITs are uniform."""
     from arviz_stats.base import array_stats
 
@@ -205,7 +206,7 @@ def _uniform(of: str, pit: pd.Series) -> dict[str, object]:
     }
 
 
-def _tests_of_groups(f: Fitted, pit: pd.Series, pit_sd: pd.Series) -> list[dict[str, object]]:
+def _tests_of_groups(f: Fitted, pit: pd.Series, pit_sd: pd.Series) -> list[dict[str, Any]]:
     """Test the PITs of the groups' means and standard deviations."""
     groups = plural(f.d.group)
     tests = []

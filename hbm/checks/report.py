@@ -2,7 +2,7 @@
 
 import html
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -129,7 +129,7 @@ class LooPit:
         """Whether the predictions are right and, if not, how they are wrong."""
         if self.ok:
             return f"Each {self.unit} left out is predicted as well as the model says."
-        worst = "" if self.tests is None else self.tests.loc[self.tests["p"].idxmin()]
+        worst: Any = "" if self.tests is None else self.tests.loc[self.tests["p"].idxmin()]
         of_sds = "test" in worst and worst["test"].startswith("sds")
         what = f"the sd in a {self.unit}" if of_sds else f"a {self.unit}"
         if "test" in worst and "small" in worst["test"]:
