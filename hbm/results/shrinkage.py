@@ -1,5 +1,8 @@
 """Shrinkage: how far each group was moved from its raw mean, towards what, and why."""
 
+from itertools import pairwise
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -138,7 +141,7 @@ def shrinkage(
         # A group's estimate leans on its siblings, and an upper level's on all below it.
         if at == 0 or levels.index(level) < at:
             fitted.require_families(level)
-    weights = _weights(fitted)[at]
+    weights = _weights(fitted, at)[at]
     table["raw_mean"] = weights.pop("raw_mean")
     table["raw_se"] = weights.pop("raw_se")
     if no_pooling is not None:
@@ -155,10 +158,10 @@ def shrinkage(
     return table
 
 
-def _weights(f: Fitted) -> list[dict[str, np.ndarray]]:
+def _weights(f: Fitted, at: int) -> list[dict[str, np.ndarray]]:
     """Average over draws what the notes of `shrinkage` say, for each level from the groups up."""
     d = f.d
-    names = [level.name for level in reversed(d.levels)]
+    names = [level.name for level in reversed(d.levels)][: at + 1 if at else None]
     n_draws, n_groups = f.mu(d.group).shape
     sums = [np.zeros((3, len(d.level(name).labels))) for name in names]
     shares = np.zeros((1 + len(names), n_groups))
@@ -176,14 +179,13 @@ def _weights(f: Fitted) -> list[dict[str, np.ndarray]]:
             # Written with information and τ² as factors, all is finite where either is 0.
             pooling = 1 / (1 + information * tau2)
             of_level += np.stack([x.sum(axis=0) for x in (raw, variance, pooling)])
-            at = d.ancestor_of(name)
-            added.append((own, pooling[:, at]))
-            above = d.above(name)
-            if above is None:
+            added.append((own, pooling[:, d.ancestor_of(name)]))
+            if name == names[-1]:
                 break
+            above = d.above(name)
             precision = information * pooling
             total = _sums(precision, d.parent_of(name), len(d.level(above).labels))
-            own = (precision / total[:, d.parent_of(name)])[:, at]
+            own = (precision / total[:, d.parent_of(name)])[:, d.ancestor_of(name)]
             raw = _sums(precision * raw, d.parent_of(name), total.shape[1]) / total
             information = total
             variance = d.law.slope(f.mu(above)[rows]) ** 2 / total
@@ -194,7 +196,7 @@ def _weights(f: Fitted) -> list[dict[str, np.ndarray]]:
         raw_mean, variance, pooling = of_level / n_draws
         raw_mean = d.mean if name == d.group else raw_mean
         tables.append({"raw_mean": raw_mean, "raw_se": np.sqrt(variance), "pooling": pooling})
-    if len(names) > 1:
+    if at == 0 and len(names) > 1:
         alone = np.bincount(d.parent_of(d.group))[d.parent_of(d.group)] == 1
         tables[0]["share_own"] = shares[0]
         for name, share in zip(names[1:], shares[1:], strict=False):
@@ -211,15 +213,22 @@ def _shares(added) -> np.ndarray:
     means, in which a group has its own part, and pooling times what is estimated of the level
     above.
     """
-    left = through = np.ones(1)
-    parts = []
-    for own, pooling in added:
-        through = through * own
-        parts.append((left * (1 - pooling), through))
+    left: Any = 1.0
+    weights: list[Any] = []
+    for _, pooling in added:
+        weights.append(left * (1 - pooling))
         left = left * pooling
-    mine = sum(weight * through for weight, through in parts)
-    siblings = [(weight * (1 - through)).sum(axis=0) for weight, through in parts[1:]]
-    return np.stack([mine.sum(axis=0), *siblings, left.sum(axis=0)])
+    # What comes from all groups of each ancestor, from the group itself up.
+    within = []
+    for i in range(len(added)):
+        part: Any = 1.0
+        total: Any = 0.0
+        for k, (own, _) in enumerate(added):
+            part = part * own if k > i else 1.0
+            total = total + weights[k] * part
+        within.append(total.sum(axis=0))
+    others = [above - below for below, above in pairwise(within)]
+    return np.stack([within[0], *others, left.sum(axis=0)])
 
 
 def _only(d, level: str) -> np.ndarray:
