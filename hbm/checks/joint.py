@@ -85,7 +85,8 @@ def judge(replicates: Floats, seen: Floats, prob: float) -> Joint:
     pooled = np.vstack([replicates, seen])
     middle = np.nanmedian(pooled, axis=0)
     off = pooled - middle
-    below, above = _reach(-off, middle), _reach(off, middle)
+    off = np.where(np.abs(off) > _ROUNDING * np.abs(middle), off, 0 * off)
+    below, above = _reach(-off), _reach(off)
     reach = np.where(off < 0, below, above)
     unusual = np.divide(np.abs(off), reach, out=np.zeros_like(off), where=reach > 0)
     unusual = np.nan_to_num(unusual)
@@ -101,12 +102,9 @@ def judge(replicates: Floats, seen: Floats, prob: float) -> Joint:
     )
 
 
-def _reach(off: Floats, middle: Floats) -> Floats:
+def _reach(off: Floats) -> Floats:
     """Return how far values usually lie on the upper side of the middle, 0 if they never do."""
     usual, farther = np.nanquantile(off, _USUAL, axis=0)
-    farthest = np.nanmax(off, axis=0)
-    least = _ROUNDING * np.abs(middle)
     # Many a value may be the same: a share of marks that nobody reaches in most replications.
-    usual = np.where(usual > least, usual, farther)
-    usual = np.where(usual > least, usual, farthest / _FARTHEST)
-    return np.where(farthest > least, np.maximum(usual, least), least)
+    farther = np.where(farther > 0, farther, np.nanmax(off, axis=0) / _FARTHEST)
+    return np.where(usual > 0, usual, farther).clip(0)

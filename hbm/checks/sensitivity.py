@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from hbm.checks.units import family_of, integrated
 from hbm.hierarchy.fitted import Fitted, read_fit
+from hbm.sampling.posterior import without_notes
 
 __all__ = ["prior_sensitivity"]
 
@@ -107,13 +108,8 @@ def prior_sensitivity(model: pm.Model, fit: xr.DataTree) -> pd.DataFrame:
         }
     )
     # ArviZ points to its guide where something moves; the table has it in words.
-    log = logging.getLogger("arviz_stats.psense")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
+    with without_notes("arviz_stats.psense", logging.ERROR):
         table = psense_summary(tree, var_names=top, threshold=THRESHOLD)
-    finally:
-        log.setLevel(level)
     return table.assign(meaning=table["diagnosis"].map(_MEANINGS))
 
 

@@ -32,9 +32,11 @@ def plot_check(check: PredictiveCheck, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
-        One row a statistic: the density of its replications, scaled so that their intervals end at
-        the same two lines whatever the unit, with the ends written beside them; the observed value
-        as a point, red if outside, with an arrow if far outside; and what it is at the right.
+        One row a statistic: the density of its replications, scaled so that its limits are the same
+        two lines whatever the unit, with their values written beside them; the observed value as a
+        point, red if outside, with an arrow if far outside; and what it is at the right. The limits
+        hold all statistics of 99 % of the replications at the same time (or of `prob` of the
+        check), so that one point outside is enough to fail.
 
     Raises
     ------
@@ -92,13 +94,14 @@ def plot_check(check: PredictiveCheck, *, ax: Axes | None = None) -> Axes:
     ax.set_ylim(len(table) - 0.6, -1.0)
     ax.set_xlim(-_EDGE - 0.1, _EDGE + 0.1)
     ax.set_xticks(
-        [-1.6, 0, 1.6], ["lower", f"what the model expects ({100 * check.prob:g} %)", "higher"]
+        [-1.7, 0, 1.7],
+        ["lower", f"limits of all in {100 * check.prob:g} % of replications", "higher"],
     )
     ax.tick_params(axis="x", length=0)
     ax.spines[["left", "bottom"]].set_visible(False)
     failed = int((table["verdict"] != "as expected").sum())
     verdict = "all as expected" if check.ok else f"{failed} of {len(table)} not as expected"
-    style.title(ax, f"{check.title}\n{verdict}")
+    style.title(ax, f"{check.title}\n{verdict} (p = {check.p_value:.2g})")
     return ax
 
 
@@ -145,10 +148,11 @@ def plot_pit(pit: LooPit, *, prob: float = 0.99, ax: Axes | None = None) -> Axes
     Returns
     -------
     matplotlib.axes.Axes
-        The share of PITs below each value less the share expected, with ArviZ's simultaneous band
-        [1]_. A line that falls and then rises says that predictions are too wide, the reverse that
-        they are too narrow; one below zero throughout, that they are too low. The band is for
-        independent values and a guide to the eye: the verdict is that of the test in `pit`.
+        The share of PITs below each value less the share expected, of means and, where they are
+        known, of standard deviations, with ArviZ's simultaneous band [1]_. A line that falls and
+        then rises says that predictions are too wide, the reverse that they are too narrow; one
+        below zero throughout, that they are too low. The band is for independent values and a guide
+        to the eye: the verdict is that of the tests in `pit`.
 
     Raises
     ------
@@ -192,20 +196,21 @@ def plot_pit(pit: LooPit, *, prob: float = 0.99, ax: Axes | None = None) -> Axes
         label=f"{100 * prob:g} % band of right predictions",
     )
     ax.axhline(0, color=style.GREY, lw=1)
-    ax.step(
-        x,
-        share - x,
-        where="post",
-        color=style.BLUE if pit.ok else style.VERMILLION,
-        lw=2,
-        label=style.count(len(pit.table), pit.unit),
-    )
+    units = style.count(len(pit.table), pit.unit)
+    sds = pit.table["pit_sd"].dropna() if "pit_sd" in pit.table else pit.table["pit"][:0]
+    lines = [(x, share, style.BLUE if pit.ok else style.VERMILLION, "-", units)]
+    if len(sds):
+        at, of_sds, *_ = ecdf_pit(sds.to_numpy(), prob, 1000)
+        lines = [(*lines[0][:4], f"{units}: means"), (at, of_sds, style.BLACK, "--", "their sds")]
+    for at, line, colour, dashes, label in lines:
+        ax.step(at, line - at, where="post", color=colour, lw=2, linestyle=dashes, label=label)
     style.quantity(ax.xaxis, "Predicted probability of a lower result (PIT)")
     style.quantity(ax.yaxis, "Share below it, less expected")
     ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:+g}%" if value else "0")
     ax.set_xlim(0, 1)
-    most = 1.25 * np.abs([share - x, lower - x, upper - x]).max()
+    off = [lower - x, upper - x, *(line - at for at, line, *_ in lines)]
+    most = 1.25 * max(np.abs(each).max() for each in off)
     ax.set_ylim(-most, most)
     ax.legend(fontsize=style.TEXT - 1, frameon=False, loc="upper right", labelcolor=style.BLACK)
-    style.title(ax, pit.verdict)
+    style.title(ax, textwrap.fill(pit.verdict, 80))
     return ax

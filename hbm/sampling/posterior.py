@@ -366,13 +366,15 @@ _one_at_a_time = threading.RLock()
 
 
 @contextmanager
-def without_notes() -> Iterator[None]:
+def without_notes(
+    of: str = "pymc.sampling.forward", least: int = logging.WARNING
+) -> Iterator[None]:
     """Leave out the list of variables drawn, and numba's note that NumPy draws some of them."""
-    log = logging.getLogger("pymc.sampling.forward")
+    log = logging.getLogger(of)
     with _one_at_a_time, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Numba will use object mode")
         level = log.level
-        log.setLevel(logging.WARNING)
+        log.setLevel(least)
         try:
             yield
         finally:
