@@ -14,7 +14,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PARTS = ("draws", "startup", "many_fits", "many_students", "many_schools", "reading")
+PARTS = ("draws", "startup", "many_fits", "many_students", "many_schools", "reading", "leave_out")
 PACKAGES = ("hbm", "pymc", "pytensor", "nutpie", "numba", "numpy", "arviz", "bambi")
 
 
