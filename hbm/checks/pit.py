@@ -141,7 +141,7 @@ def loo_pit(
 def _individuals_below(f: Fitted) -> Floats:
     """Return the probability of a lower result of another individual of the same group."""
     mu, spread = f.mu(f.d.group), np.broadcast_to(f.spread, (f.n_draws, len(f.d.n)))
-    return f.d.law.mean_cdf(f.d.value, 1, mu[:, f.index], spread[:, f.index])
+    return f.d.law.mean_cdf(f.d.value, np.ones(1), mu[:, f.index], spread[:, f.index])
 
 
 def _groups_below(f: Fitted, weights: Floats) -> tuple[Floats, Floats]:

@@ -2,7 +2,7 @@
 
 import html
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -129,10 +129,11 @@ class LooPit:
         """Whether the predictions are right and, if not, how they are wrong."""
         if self.ok:
             return f"Each {self.unit} left out is predicted as well as the model says."
-        worst: Any = "" if self.tests is None else self.tests.loc[self.tests["p"].idxmin()]
-        of_sds = "test" in worst and worst["test"].startswith("sds")
+        tests = [] if self.tests is None else self.tests.sort_values("p").to_dict("records")
+        worst = tests[0] if tests else {"test": ""}
+        of_sds = worst["test"].startswith("sds")
         what = f"the sd in a {self.unit}" if of_sds else f"a {self.unit}"
-        if "test" in worst and "small" in worst["test"]:
+        if "small" in worst["test"]:
             side = "low" if worst["small"] > worst["large"] else "high"
             how = f"too {side} for small {plural(self.unit)}, next to those for large ones"
         else:
