@@ -28,7 +28,7 @@ def test_nested_exams_pass_on_the_bundled_workbook_but_for_what_was_planted(dipl
     same = hbm.check_predictive(model, fit, random_seed=1)
     assert same.ok, str(same)
     # The workbook's small schools were made with lower means, of which the model knows nothing.
-    # Among 11 statistics it is seen at 5 %, its p value being 0.013; PITs, which ask, see it at 1 %.
+    # Among 11 statistics it is seen at 5 %, with p = 0.013; PITs, which ask for it, see it at 1 %.
     new = hbm.check_predictive(model, fit, new_groups=True, prob=0.95, random_seed=1).table
     failed = new[new["verdict"] != "as expected"]
     assert list(failed["statistic"]) == ["small_minus_large"]
