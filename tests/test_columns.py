@@ -118,7 +118,7 @@ def test_a_missing_number_is_said_to_be_missing():
 
 def test_a_mend_is_told_of_individuals_out_of_range_and_not_of_missing_ones():
     table = pd.DataFrame({"school": ["a", "b"], "score": [0.5, 63.9]})
-    settings = {"by": "school", "individual": "student", "allowed": "scores", "mend": "divide"}
+    settings = {"by": "school", "allowed": "scores", "mend": "divide"}
     with pytest.raises(ValueError, match=r"must hold scores \(divide\); row 1 has 63\.9$"):
         read_individuals(table, "score", ok=lambda x: x < 1, **settings)
     with pytest.raises(ValueError, match=r"must hold scores; row 1 has nan\. .* drop the rows"):

@@ -64,6 +64,19 @@ def test_beta_summary_integrates_to_one(mu, nu, n):
     assert total == pytest.approx(1, abs=2e-4)
 
 
+@pytest.mark.parametrize(
+    ("nu", "n", "mass"), [(0.8, 30, 1.0), (0.6, 2, 0.95), (0.6, 6, 0.85), (0.6, 30, 0.45)]
+)
+def test_documented_mass_where_moments_no_longer_tell(nu, n, mass):
+    mean, mean_weight = unit_grid()
+    reach, reach_weight = unit_grid()
+    most = np.sqrt(n * mean * (1 - mean) / (n - 1))[:, None]
+    density = np.exp(beta_summary_logp(mean[:, None], reach * most, n, 0.5, nu))
+    assert (density * most * mean_weight[:, None] * reach_weight).sum() == pytest.approx(
+        mass, abs=0.005
+    )
+
+
 @pytest.mark.parametrize(("mu", "nu", "n"), SCHOOLS)
 def test_beta_mean_has_the_mean_and_variance_of_students(mu, nu, n):
     y, weight = unit_grid()

@@ -322,3 +322,24 @@ def test_sums_over_known_values_are_those_over_values_yet_to_come(law):
     expected = law.individual_logp(values, mu, spread).sum()
     assert of_known == pytest.approx(expected)
     assert of_later == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_numbers_of_the_table_are_not_changed_one_by_one(name):
+    model = build(name)
+    before = {data.name: data.get_value() for data in model.data_vars}
+    for data in before:
+        with pytest.raises(ValueError, match=f"'{data}' cannot be changed by itself: .* new table"):
+            pm.set_data({data: before[data] + 1}, model=model)
+    for data in model.data_vars:
+        np.testing.assert_array_equal(data.get_value(), before[data.name])
+
+
+def test_a_fit_whose_data_were_changed_behind_its_back_is_refused():
+    model = build("exams.nested").copy()  # anybody's own model, with the same names
+    prior = hbm.sample_prior_predictive(model, 5, random_seed=1)
+    pm.set_data({"mean": model["mean"].get_value()[::-1].copy()}, model=model)
+    changed = hbm.sample_prior_predictive(model, 5, random_seed=1)
+    hbm.shrinkage(prior.assign(posterior=prior["prior"]), "school")
+    with pytest.raises(ValueError, match=r"the fit contradicts itself: of school .* pm\.set_data"):
+        hbm.shrinkage(changed.assign(posterior=changed["prior"]), "school")

@@ -142,3 +142,30 @@ def test_chains_start_where_the_raw_data_say():
     start = make_initial_point_fn(model=model, overrides=raw_starts(model))(1)
     for effect in ("eta_school", "log_nu_school", "eta_authority"):
         assert np.abs(start[f"{effect}_informed__"]).max() < 1.5
+
+
+@pytest.mark.parametrize("distribution", ["Gamma", "LogNormal", "Beta", "Laplace"])
+def test_the_transform_is_for_normal_variables_only(distribution):
+    with pm.Model(), pytest.raises(TypeError, match=r"is the transform of a pm\.Normal, not of"):
+        getattr(pm, distribution)("x", 2.0, 3.0, shape=3, transform=informed(RAW[0], RAW[1]))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda t: pm.MvNormal("x", np.zeros(3), np.eye(3), transform=t),
+        lambda t: pm.ZeroSumNormal("x", 1.0, shape=3, transform=t),
+        lambda t: pm.GaussianRandomWalk("x", 0.0, 1.0, init_dist=pm.Normal.dist(), transform=t,
+                                        shape=3),
+        lambda t: pm.TruncatedNormal("x", 0.0, 1.0, lower=0, shape=3, transform=t),
+    ],
+    ids=["MvNormal", "ZeroSumNormal", "GaussianRandomWalk", "TruncatedNormal"],
+)  # fmt: skip
+def test_nor_for_what_is_made_of_normals(make):
+    with pm.Model(), pytest.raises(TypeError, match=r"is the transform of a pm\.Normal, not of"):
+        make(informed(RAW[0], RAW[1]))
+
+
+def test_estimates_are_numbers():
+    with pm.Model(), pytest.raises(TypeError, match=r"must be numbers, got the variable estimate"):
+        informed(pm.Data("estimate", RAW[0]), 1.0)

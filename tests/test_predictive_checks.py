@@ -200,6 +200,7 @@ def test_that_students_of_small_schools_vary_less_is_seen():
     )
 
 
+@pytest.mark.filterwarnings("ignore:the data are far from what the priors expect")
 def test_a_prior_that_excludes_the_data_fails_and_a_wide_one_passes():
     table = table_for("heights")
     narrow = hbm.heights.Priors(mu_mean=100, mu_sd=1, tau_country=1, sigma=1)

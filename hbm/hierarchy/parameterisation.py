@@ -22,6 +22,7 @@ References
    hierarchical models. Statistical Science 22(1).
 """
 
+import operator
 from typing import Literal, get_args
 
 import numpy as np
@@ -31,6 +32,7 @@ from numpy.typing import ArrayLike
 from pymc.distributions.distribution import SymbolicRandomVariable
 from pymc.logprob.transforms import Transform
 from pytensor.graph.basic import Variable
+from pytensor.graph.traversal import ancestors
 from pytensor.tensor import TensorLike, TensorVariable
 from pytensor.tensor.random.basic import NormalRV
 from pytensor.tensor.random.op import RandomVariable
@@ -77,7 +79,7 @@ class Informed(Transform):
 
     def forward(self, value: TensorVariable, *inputs) -> TensorVariable:
         """Return z of an effect."""
-        _check_normal(value)
+        _check_normal(value, inputs)
         centre, precision = self._centre_and_precision(inputs)
         return (value - centre) * pt.sqrt(precision)
 
@@ -106,16 +108,23 @@ class _InformedByInputs(Informed):
         return estimate, 1 / standard_error**2, mean, sd
 
 
-def _check_normal(value: TensorVariable) -> None:
-    """Raise if a value is a random variable of which the transform knows nothing."""
-    op = getattr(value.owner, "op", None)
-    if isinstance(op, RandomVariable | SymbolicRandomVariable) and not (
-        isinstance(op, NormalRV) or type(op).__name__ == _EFFECT
-    ):
-        raise TypeError(
-            f"hbm.informed is the transform of a pm.Normal, not of {type(op).__name__}: write the "
-            "effect as a pm.Normal, and what depends on it as a pm.Deterministic"
-        )
+def _check_normal(value: TensorVariable, inputs: tuple) -> None:
+    """Raise if a value is made of a variable with these inputs that is not a plain Normal.
+
+    PyMC hands a variable over when it is added to a model: as it is, or already transformed by what
+    its range asks for.
+    """
+    for variable in ancestors([value]):
+        node = variable.owner
+        if node is None or not isinstance(node.op, RandomVariable | SymbolicRandomVariable):
+            continue
+        own = len(node.inputs) == len(inputs) and all(map(operator.is_, node.inputs, inputs))
+        known = isinstance(node.op, NormalRV) or type(node.op).__name__ == _EFFECT
+        if own and not (known and variable is value):
+            raise TypeError(
+                f"hbm.informed is the transform of a pm.Normal, not of {type(node.op).__name__}: "
+                "write the effect as a pm.Normal, and what depends on it as a pm.Deterministic"
+            )
 
 
 def informed(estimate: ArrayLike, standard_error: ArrayLike) -> Informed:

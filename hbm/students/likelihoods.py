@@ -5,8 +5,9 @@ and no student. If the students are Normal, (ȳ, s) lose nothing: the mean is No
 independent χ², and the posterior is that of the raw students.
 
 If they are Beta(μν, (1−μ)ν), the density of (ȳ, s) is that of :mod:`hbm.students.summary_density`,
-pinned to its moments and to what it does near a mean of 0 or 1. No constant is fitted;
-:func:`beta_summary_logp` has the coverage measured with simulated students.
+an approximation pinned to its moments and to what it does near a mean of 0 or 1;
+:func:`beta_summary_logp` has the coverage measured with simulated students, and that module says
+where it ends.
 
 Each ``..._logp`` takes numbers, NumPy arrays or PyTensor tensors that broadcast together, and
 returns the like: one formula serves the sampler and the quadratures outside it. A standard
