@@ -138,7 +138,7 @@ def test_cells_are_told_and_importing_does_no_work(name, monkeypatch, tmp_path, 
 # With so few draws the checks of convergence fail, as they should, and so may those of Pareto k.
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::hbm.ConvergenceWarning")
-@pytest.mark.filterwarnings("ignore:model .* Pareto k above:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*Pareto k above:UserWarning")
 class TestRun:
     def test_heights(self, run, tmp_path):
         printed = run("heights", "--out", str(tmp_path / "out"))

@@ -71,8 +71,8 @@ def choose_statistics(d: Description, marks: Marks) -> list[Statistic]:
     -------
     list of Statistic
     """
-    return [*_within(d), *_between(d), *_small_and_large(d), *_above_groups(d),
-            *_at_marks(d, marks), *_of_individuals(d)]  # fmt: skip
+    of_groups = [*_within(d), *_between(d), *_small_and_large(d), *_above_groups(d)]
+    return [*of_groups, *_at_marks(d, marks), *_of_individuals(d)]
 
 
 def split_by_size(d: Description) -> tuple[NDArray[np.bool_], int]:

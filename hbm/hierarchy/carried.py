@@ -208,19 +208,18 @@ def _by_names(
     posterior: xr.Dataset, constant: xr.Dataset, seen: xr.Dataset
 ) -> dict[str, Any] | None:
     """Find the words of a fit by the names of its variables, or None if these do not tell."""
-    sizes = [str(name) for name in constant if str(name).startswith("n_")]
-    sizes = [name for name in sizes if constant[name].ndim == 1]
+    sizes = [str(x) for x in constant if str(x).startswith("n_") and constant[x].ndim == 1]
     if not sizes:
         return None
-    size = next((name for name in sizes if constant[name].dims == constant.get("mean", constant[
-        name]).dims), sizes[0])  # fmt: skip
+    # Of the groups whose means are kept, if there are numbers of others too.
+    of_means = [
+        x for x in sizes if "mean" in constant and constant[x].dims == constant["mean"].dims
+    ]
+    size = (of_means or sizes)[0]
     group = str(constant[size].dims[0])
     levels = [group]
-    while above := next(
-        (str(x).removesuffix(f"_of_{levels[0]}") for x in constant
-         if str(x).endswith(f"_of_{levels[0]}")), None
-    ):  # fmt: skip
-        levels.insert(0, above)
+    while above := [str(x) for x in constant if str(x).endswith(f"_of_{levels[0]}")]:
+        levels.insert(0, above[0].removesuffix(f"_of_{levels[0]}"))
     law = BETA if f"nu_{group}" in posterior else NORMAL
     return {
         "law": law.name,

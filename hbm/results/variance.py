@@ -106,9 +106,9 @@ def _variances(f: Fitted) -> np.ndarray:
             effect = effect[..., None] + tau[rows].reshape(-1, *(1,) * effect.ndim) * z
         mean = law.mean_of(effect)
         spread = np.exp(log_spread[rows, None] + tau_spread[rows, None] * z)
-        # Individuals: the variance is one of the mean times one of the spread.
-        one = law.variance(mean, 1.0) * (law.variance(0.5, spread) / law.variance(0.5, 1.0) @ weight
-                                         ).reshape(-1, *(1,) * len(taus))  # fmt: skip
+        # An individual's variance is one of the mean times one of the spread, which is averaged here.
+        of_spread = law.variance(0.5, spread) / law.variance(0.5, 1.0) @ weight
+        one = law.variance(mean, 1.0) * of_spread.reshape(-1, *(1,) * len(taus))
         for _ in taus:
             one = one @ weight
         of_level = [one]
