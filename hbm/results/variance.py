@@ -106,7 +106,7 @@ def _variances(f: Fitted) -> np.ndarray:
             effect = effect[..., None] + tau[rows].reshape(-1, *(1,) * effect.ndim) * z
         mean = law.mean_of(effect)
         spread = np.exp(log_spread[rows, None] + tau_spread[rows, None] * z)
-        # An individual's variance is one of the mean times one of the spread, which is averaged here.
+        # An individual's variance is a function of the mean times one of the spread.
         of_spread = law.variance(0.5, spread) / law.variance(0.5, 1.0) @ weight
         one = law.variance(mean, 1.0) * of_spread.reshape(-1, *(1,) * len(taus))
         for _ in taus:
