@@ -118,7 +118,7 @@ def sample(options, model, prior):
 
 # %%
 def check(options, model, fit):
-    settings = {"draws": options.draws, "random_seed": options.seed}
+    settings = {"random_seed": options.seed}
     same = hbm.check_predictive(model, fit, **settings)
     new = hbm.check_predictive(model, fit, new_groups=True, **settings)
     common.say(options, same, "", new, "", hbm.loo_pit(model, fit), "")
@@ -325,9 +325,7 @@ def the_articles_models(options, kept):
         model, fit, schools = fit_and_draw(options, name, kept)
         spread = float(np.sqrt(fit["posterior/school_sigma_squared"]).mean())
         hold_against_published(options, name, kept, spread, schools)
-    found = hbm.check_predictive(
-        model, fit, table=kept, draws=options.draws, random_seed=options.seed
-    )
+    found = hbm.check_predictive(model, fit, table=kept, random_seed=options.seed)
     common.say(options, "", found, "")
     common.save(hbm.plot_check(found), options, "nested_check")
 

@@ -84,7 +84,7 @@ def check(options, model, fit, people, raw_mean):
     simulated = fit["posterior_predictive/height"]
     ax = hbm.plot_predictive(simulated, observed=people["height"], name="height", unit="cm")
     common.save(ax, options, "posterior_predictive")
-    found = hbm.check_predictive(model, fit, draws=options.draws, random_seed=options.seed)
+    found = hbm.check_predictive(model, fit, random_seed=options.seed)
     common.say(options, found, "")
     common.save(hbm.plot_check(found), options, "check")
     again = people.groupby("country", sort=False).size().rename("n_people").reset_index()

@@ -249,7 +249,7 @@ def recommended(options):
 
 # %%
 def check_and_compare(options, students, model, fit):
-    settings = {"draws": options.draws, "random_seed": options.seed}
+    settings = {"random_seed": options.seed}
     found = hbm.check_predictive(model, fit, **settings)
     common.say(options, found, "")
     common.save(hbm.plot_check(found), options, "check")
