@@ -68,7 +68,7 @@ def zone_data(rng, nested):
     )
     truth["mu_school"] = schools["school_mean"].to_numpy()
     truth["nu_school"] = schools["nu"].to_numpy()
-    return table, truth, None, table["mean"].to_numpy()
+    return table, truth, table["mean"].to_numpy()
 
 
 def score_data(rng, nested):
@@ -220,8 +220,9 @@ def test_calibration(name):
 
 
 @pytest.mark.slow
-def test_calibration_in_small():
-    check(calibrate("exams.nested", 40))
+@pytest.mark.parametrize("name", ["exams.nested", "exams.nested in zones"])
+def test_calibration_in_small(name):
+    check(calibrate(name, 40))
 
 
 def test_calibration_sees_a_density_that_is_too_sure():
