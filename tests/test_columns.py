@@ -90,7 +90,7 @@ def test_a_comma_that_may_be_either_is_said_to_be():
         [[1, 2], {}],
         [b"0.5", b"0.6"],
         [True, "0.5"],
-        [10**400, 1],
+        pd.Series([10**400, 1], dtype=object),
     ],
 )
 def test_what_cannot_be_made_a_number_gets_no_such_advice(values):

@@ -44,7 +44,8 @@ def write_whole(content: bytes | memoryview, path: Path) -> None:
     'school,mean'
     """
     try:
-        target = path.resolve()
+        # Not Path.resolve: of links in a circle, Python 3.12's raises a RuntimeError.
+        target = Path(os.path.realpath(path))
         before = target.stat() if os.path.lexists(target) else None
         if before is not None and not stat.S_ISREG(before.st_mode):
             kind = _KINDS.get(stat.S_IFMT(before.st_mode), "something else")
