@@ -248,11 +248,14 @@ def test_other_models_are_refused():
 def test_mcmc_draws_flag_a_prior_that_the_data_contradict():
     table = hbm.simulate.heights(12, 15, tau_country=6, sigma=7, random_seed=1)[0]
     found = {}
-    for name, priors in (
-        ("default", hbm.heights.Priors()),
-        ("contradicted", hbm.heights.Priors(mu_mean=150, mu_sd=2)),
+    with pytest.warns(UserWarning, match="a raw grand mean of"):
+        contradicted = hbm.heights.partial_pooling(
+            table, priors=hbm.heights.Priors(mu_mean=150, mu_sd=2)
+        )
+    for name, model in (
+        ("default", hbm.heights.partial_pooling(table)),
+        ("contradicted", contradicted),
     ):
-        model = hbm.heights.partial_pooling(table, priors=priors)
         fit = hbm.sample(model, random_seed=1, progressbar=False)
         found[name] = hbm.prior_sensitivity(model, fit)
     assert set(found["default"]["meaning"]) == {"the data decide"}
