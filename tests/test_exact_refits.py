@@ -253,7 +253,7 @@ def zones_left_out(table):
     return z
 
 
-@pytest.mark.slow
+@pytest.mark.calibration
 @pytest.mark.filterwarnings("ignore::hbm.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore:Estimated shape parameter of Pareto")
 def test_three_zones():

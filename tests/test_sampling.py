@@ -171,11 +171,12 @@ def test_unknown_settings_are_refused(heights_model):
 
 
 @pytest.mark.slow
-# PyMC's first guess of the scales overflows while it tunes.
+# PyMC's first guess of the scales overflows while it tunes. Chains that have not converged will do.
 @pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore::hbm.ConvergenceWarning")
 @pytest.mark.parametrize("sampler", ["nutpie", "pymc"])
 def test_same_seed_same_draws(heights_model, sampler):
-    settings = {**SETTINGS, "draws": 1000, "nuts_sampler": sampler}
+    settings = {**SETTINGS, "tune": 200, "draws": 100, "nuts_sampler": sampler}
     first, second, other = (
         hbm.sample(heights_model, random_seed=seed, **settings) for seed in (1, 1, 2)
     )
