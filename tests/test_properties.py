@@ -47,7 +47,8 @@ PUBLISHED_HEIGHTS = pd.DataFrame(
 
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
 # Labels that no one would take for one another, or for a missing one.
-labels = words.map(str.strip).filter(lambda x: x not in {"", "nan", "NaN", "NaT", "<NA>", "None"})
+missing = {"", "nan", "NaN", "NaT", "<NA>", "None"}
+labels = words.filter(lambda x: x.strip() not in missing).map(str.strip)
 
 
 @st.composite
