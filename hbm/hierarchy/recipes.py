@@ -14,6 +14,7 @@ import pandas as pd
 import pymc as pm
 
 from hbm.hierarchy.conflict import quiet
+from hbm.hierarchy.fitted import check_model
 from hbm.hierarchy.model import TableModel
 from hbm.tables.columns import require_columns
 from hbm.tables.labels import label_text
@@ -118,8 +119,7 @@ def recipe_of(model: pm.Model) -> Recipe:
         ...
     ValueError: the model was not made by a function of hbm.heights, hbm.scores, hbm.exams or ...
     """
-    if not isinstance(model, pm.Model):
-        raise TypeError(f"model must be a pymc.Model, got {type(model).__name__}")
+    check_model(model)
     if model not in _recipes:
         raise ValueError(
             "the model was not made by a function of hbm.heights, hbm.scores, hbm.exams or "

@@ -140,8 +140,7 @@ def ranks(
     """
     variable = f"mu_{group}"
     summary = estimates(fit, variable, prob)
-    values = flat_draws(fit, f"eta_{group}" if _in_logits(fit, group) else variable)
-    _check_draws(values, summary, group)
+    values = _ranked_draws(fit, group, summary)
     n_groups = values.shape[1]
     if k is None:
         k = min(10, n_groups // 2)
@@ -254,10 +253,8 @@ def pairwise(fit: xr.DataTree, group: str, labels: Sequence[str] | None = None) 
     """
     if isinstance(labels, str) or not isinstance(labels, Iterable | None):
         raise TypeError(f"labels must be a list of labels, got {labels!r}; write [{labels!r}, ...]")
-    variable = f"mu_{group}"
-    summary = estimates(fit, variable)
-    values = flat_draws(fit, f"eta_{group}" if _in_logits(fit, group) else variable)
-    _check_draws(values, summary, group)
+    summary = estimates(fit, f"mu_{group}")
+    values = _ranked_draws(fit, group, summary)
     known = summary[group].astype(str).tolist()
     chosen = known if labels is None else [str(label) for label in labels]
     unknown = [label for label in chosen if label not in known]
@@ -285,7 +282,9 @@ def _in_logits(fit: xr.DataTree, group: str) -> bool:
     return f"eta_{group}" in fit["posterior"].to_dataset()
 
 
-def _check_draws(values: np.ndarray, summary: pd.DataFrame, group: str) -> None:
+def _ranked_draws(fit: xr.DataTree, group: str, summary: pd.DataFrame) -> np.ndarray:
+    """Return the draws that groups are ranked by, or raise if they cannot be ranked."""
+    values = flat_draws(fit, f"{'eta' if _in_logits(fit, group) else 'mu'}_{group}")
     if values.shape[1] < 2:
         raise ValueError(f"there is only one {group}; ranks need two or more")
     infinite = ~np.isfinite(values).all(axis=0)
@@ -297,6 +296,7 @@ def _check_draws(values: np.ndarray, summary: pd.DataFrame, group: str) -> None:
             f"all of {group!r} have the same mean in every draw, as with complete pooling: there "
             "is nothing to rank. Fit partial_pooling or a nested model"
         )
+    return values
 
 
 def _blocks(values: np.ndarray) -> Iterator[slice]:
