@@ -148,7 +148,8 @@ def hold_against_shares(options, fit, every):
         rows.append(row)
     table = pd.DataFrame(rows)
     common.show(options, "Shares of students at each standard, schools by students:", table)
-    ax = hbm.plot_agreement(both, "excellent", "share", unit="%")
+    both = both.rename(columns={"excellent": "published_share", "share": "share_by_the_model"})
+    ax = hbm.plot_agreement(both, "published_share", "share_by_the_model", unit="%")
     title = "Share of students at 80 % or more: the model's against the published"
     common.save(ax, options, "excellent", title)
 
