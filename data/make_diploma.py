@@ -7,12 +7,14 @@ its layout and, roughly, its distributions: kinds of authority, schools per auth
 school, how much schools and authorities differ and how lasting that is, and how much students
 differ within a school. The story, on the logit scale:
 
-* a school's mean in a course and year is the province's, plus its kind's, its authority's and its
-  own lasting effect, plus a slope in the log of its size, plus a little noise of the year;
+* a school's mean in a course and year is the province's, plus its kind's and its authority's
+  effect, plus its own, which drifts slowly, plus a slope in the log of its size;
 * authorities' and schools' effects are correlated between courses (0.75);
 * log nu, the "sample size" of the school's Beta in a course, is Normal and lasting;
-* students draw exam marks from Beta(mean·nu, (1−mean)·nu), rounded to whole percentages;
-* school-awarded marks come from another such Beta, whose mean follows the exam's, from above.
+* the n students who write in a year are a cohort: they share classes and teachers, and have a mean
+  of their own, Beta around the school's with sample size n (nu + 1) / (design effect − 1);
+* they draw exam marks from Beta(m·nu, (1−m)·nu), m the cohort's mean, rounded to whole percentages;
+* school-awarded marks come from another such Beta, whose mean follows the cohort's, from above.
 
 A year with fewer than six students is suppressed. 2012–2014 are simulated too, for the comparisons
 with the previous three years, and not published.
@@ -41,6 +43,7 @@ YEARS = range(2012, 2020)
 PUBLISHED = range(2015, 2020)
 SUPPRESSED_BELOW = 6
 CORRELATION = 0.75  # of effects between courses
+PERSISTENCE = 0.97  # correlation of a school's own effect with that of the year before
 
 
 class Course(NamedTuple):
@@ -48,19 +51,19 @@ class Course(NamedTuple):
     share: float  # of a school's students who take it
     mean: float  # of a school of 30 students, a proportion
     size_slope: float  # logits per log student
-    authority_sd: float  # this and the next two in logits
+    authority_sd: float  # this and the next in logits
     school_sd: float
-    year_sd: float
     nu: float
+    design_effect: float  # variance of a cohort's mean mark, next to that of independent students
     awarded_nu: float  # of the school-awarded marks
     awarded_lift: float  # of the school-awarded mean, in logits
 
 
 COURSES = [
-    Course("Biology 30", 0.75, 0.655, 0.10, 0.10, 0.27, 0.12, 7.7, 9.8, 0.45),
-    Course("English Lang Arts 30-1", 0.97, 0.632, 0.04, 0.06, 0.19, 0.10, 16.0, 16.6, 0.50),
-    Course("Mathematics 30-1", 0.68, 0.600, 0.10, 0.16, 0.30, 0.15, 4.8, 8.6, 0.75),
-    Course("Social Studies 30-1", 0.72, 0.630, 0.06, 0.08, 0.22, 0.12, 13.3, 16.5, 0.58),
+    Course("Biology 30", 0.75, 0.655, 0.10, 0.10, 0.27, 7.7, 1.73, 9.8, 0.45),
+    Course("English Lang Arts 30-1", 0.97, 0.632, 0.04, 0.06, 0.19, 16.0, 1.18, 16.6, 0.50),
+    Course("Mathematics 30-1", 0.68, 0.600, 0.10, 0.16, 0.30, 4.8, 1.66, 8.6, 0.75),
+    Course("Social Studies 30-1", 0.72, 0.630, 0.06, 0.08, 0.22, 13.3, 1.35, 16.5, 0.58),
 ]
 
 
@@ -161,7 +164,7 @@ def draw_schools(rng):
                     }
                 )
     # As in the real workbook, names do not identify a school.
-    for this, other in ((3, 60), (20, 120)):
+    for this, other in ((4, 61), (19, 59)):
         rows[this]["school_name"] = rows[other]["school_name"]
     return sorted(rows, key=lambda row: (row["authority"], row["school"]))
 
@@ -170,6 +173,15 @@ def draw_effects(rng, spread):
     """Return an effect for each course, of sd `spread`, correlated between courses."""
     common, own = rng.normal(), rng.normal(size=len(COURSES))
     return spread * (np.sqrt(CORRELATION) * common + np.sqrt(1 - CORRELATION) * own)
+
+
+def draw_drift(rng, effect, spread):
+    """Return the effects of each year and course: `effect`, and what it drifts to."""
+    effects = [effect]
+    for _ in YEARS[1:]:
+        new = draw_effects(rng, spread)
+        effects.append(PERSISTENCE * effects[-1] + np.sqrt(1 - PERSISTENCE**2) * new)
+    return np.array(effects)
 
 
 def summarise(marks):
@@ -195,6 +207,9 @@ def compare(share, n, earlier):
     return "+" if share > past else "-"
 
 
+DECIMALS = {"mean": 4, "nu": 2, "authority_mean": 4, "cohort_mean": 4}  # of the true values
+
+
 def simulate(seed=SEED):
     """Return the rows of the workbook below its header, and the true values."""
     rng = np.random.default_rng(seed)
@@ -202,31 +217,32 @@ def simulate(seed=SEED):
     province = rng.normal(0, 0.06, size=(len(COURSES), len(YEARS)))
     rows, truth = [], []
     for school in schools:
+        effects = draw_drift(rng, school["school_effect"], school["kind"].spread)
         for c, course in enumerate(COURSES):
             if rng.random() < 0.05:
                 continue  # not offered
-            cells, values = simulate_course(rng, school, c, province[c])
+            cells, values = simulate_course(rng, school, c, province[c], effects[:, c])
             keys = ["authority", "authority_name", "school", "school_name"]
             rows.append([course.name, school["kind"].name, *(school[key] for key in keys), *cells])
             truth += [
                 (course.name, year, school["authority"], school["school"], *v)
                 for year, *v in values
             ]
-    truth = pd.DataFrame(
-        truth, columns=["course", "year", "authority", "school", "mean", "nu", "authority_mean"]
-    )
+    columns = ["course", "year", "authority", "school"]
+    columns += ["mean", "nu", "authority_mean", "cohort_mean"]
+    truth = pd.DataFrame(truth, columns=columns)
     # The order of read_diploma: by course, then year, then row of the workbook.
     truth = truth.sort_values(["course", "year"], kind="stable", ignore_index=True)
     return rows, truth
 
 
-def simulate_course(rng, school, c, province):
-    """Return the cells of a school's row in course c, and its year, mean, nu and authority mean."""
+def simulate_course(rng, school, c, province, effects):
+    """Return the cells of a school's row in course c, and each year's true values."""
     course = COURSES[c]
     authority = logit(course.mean) + school["kind"].effect
     authority += course.authority_sd * school["authority_effect"][c]
     factor = (30 / school["size"]) ** 0.12  # small schools differ more
-    own = factor * course.school_sd * school["school_effect"][c]
+    own = factor * course.school_sd * effects
     size = course.share * school["size"] * np.exp(rng.normal(0, 0.15))
     own += course.size_slope * np.log(max(size, 1) / 30)
     nu = course.nu * np.exp(rng.normal(0, 0.16))
@@ -234,16 +250,16 @@ def simulate_course(rng, school, c, province):
     lift = course.awarded_lift + rng.normal(0, 0.25)
 
     cells, values, published = [], [], {}
-    for year, shift in zip(YEARS, province, strict=True):
+    for year, shift, effect in zip(YEARS, province, own, strict=True):
         n = rng.poisson(size * np.exp(rng.normal(0, 0.12)))
-        logit_mean = authority + shift + own + rng.normal(0, factor * course.year_sd)
         if n < SUPPRESSED_BELOW:
             if year in PUBLISHED:
                 cells += ["n/a"] * len(MEASURES)
             continue
-        mean = expit(logit_mean)
-        awarded_mean = expit(0.65 * logit_mean + 0.35 * logit(course.mean) + lift)
-        exam = summarise(draw_marks(rng, mean, nu, n))
+        mean = expit(authority + shift + effect)
+        cohort = draw_cohort(rng, mean, nu, n, course.design_effect - 1)
+        awarded_mean = expit(0.65 * logit(cohort) + 0.35 * logit(course.mean) + lift)
+        exam = summarise(draw_marks(rng, cohort, nu, n))
         awarded = summarise(draw_marks(rng, awarded_mean, awarded_nu, n))
         published[year] = n, *exam[:2]
         if year not in PUBLISHED:
@@ -253,8 +269,14 @@ def simulate_course(rng, school, c, province):
         excellent, acceptable, average, sd = (f"{value:.1f}" for value in exam)
         cells += [str(n), *(f"{value:.1f}" for value in awarded)]
         cells += [excellent, signs[0], acceptable, signs[1], average, sd]
-        values.append((year, mean, nu, expit(authority + shift)))
+        values.append((year, mean, nu, expit(authority + shift), cohort))
     return cells, values
+
+
+def draw_cohort(rng, mean, nu, n, excess):
+    """Draw the mean of a school's n students of a year."""
+    size = n * (nu + 1) / excess
+    return rng.beta(mean * size, (1 - mean) * size)
 
 
 def draw_marks(rng, mean, nu, n):
@@ -290,9 +312,7 @@ def write_workbook(rows, path):
 def main():
     rows, truth = simulate()
     write_workbook(rows, WORKBOOK)
-    truth.round({"mean": 4, "nu": 2, "authority_mean": 4}).to_csv(
-        TRUTH, index=False, lineterminator="\n"
-    )
+    truth.round(DECIMALS).to_csv(TRUTH, index=False, lineterminator="\n")
     for path in (WORKBOOK, TRUTH):
         print(hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size, path)
 

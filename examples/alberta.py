@@ -59,9 +59,16 @@ def look_at_the_data(options):
 # %% [markdown]
 # ## The model and its prior
 #
-# Schools vary around their authority and authorities around the province, and the likelihood is
-# that of the published mean *and* standard deviation of n students. So the spread of students is
-# learned, and no school is dropped: a small one is pulled further, and stays less certain.
+# Schools vary around their authority and authorities around the province. What is observed of a
+# school is the published mean *and* standard deviation of its n students, whose density is that of
+# Beta students, approximately. So the spread of students is learned, and no school is dropped: a
+# small one is pulled further, and stays less certain.
+#
+# The students of a school share classes, teachers and a year, so that they are no independent
+# draws: their mean varies by more than their own spread over √n. How many times as much, in the
+# variance, is the *design effect*. It is what lies between a census of those who wrote, who are all
+# known, and what the school would reach again. One year says little of it, since schools that truly
+# differ look alike; several years say much.
 #
 # Before the model sees a mark, what tables does it expect? Parameters from the prior, then schools,
 # and students one by one. It expects higher marks than these, but its tables differ so much that it
@@ -91,18 +98,21 @@ def look_at_the_prior(options, every):
 #
 # Four chains. Can the draws be used? And how much do schools differ, and authorities? The standard
 # deviations between them are in logits; as shares of the variance between students, most of it is
-# within schools.
+# within schools. A cohort's share is what passes: it is small, but for a school of a few students
+# or some hundred alike it comes on top of chance.
 
 
 # %%
 def sample(options, model, prior):
     fit = hbm.sample(model, **common.sampling(options))
-    rows = common.summary(fit, ["mu", "tau_authority", "tau_school", "nu", "tau_nu"])
+    names = ["mu", "tau_authority", "tau_school", "nu", "tau_nu", "design_effect"]
+    rows = common.summary(fit, names)
     print(common.verdict("Recommended", fit, rows))
-    common.say(options, hbm.diagnose(fit), "", rows.to_string(), "")
+    diagnosis = hbm.diagnose(fit)
+    common.say(options, diagnosis, "", rows.to_string(), "")
     common.save(hbm.plot_spreads(fit, prior), options, "spreads")
     common.show(options, "Shares of the variance of marks:", hbm.variance_shares(fit))
-    return fit
+    return fit, diagnosis
 
 
 # %% [markdown]
@@ -113,7 +123,7 @@ def sample(options, model, prior):
 # Last, each school in turn, predicted without it. In the real workbook the model fails the last: it
 # does not know that small schools have lower means than large ones, and less spread. Among many
 # statistics that is just at the edge of what chance does once in a hundred; asked by itself, it is
-# beyond.
+# beyond. A later step tells it.
 
 
 # %%
@@ -121,8 +131,52 @@ def check(options, model, fit):
     settings = {"random_seed": options.seed}
     same = hbm.check_predictive(model, fit, **settings)
     new = hbm.check_predictive(model, fit, new_groups=True, **settings)
-    common.say(options, same, "", new, "", hbm.loo_pit(model, fit), "")
+    left_out = hbm.loo_pit(model, fit)
+    common.say(options, same, "", new, "", left_out, "")
     common.save(hbm.plot_check(new), options, "check")
+    return [same, new, left_out]
+
+
+# %% [markdown]
+# ## What is known of a school
+#
+# Pooling pulls a small school towards the average of its authority, in which large ones count with
+# it. If small schools do worse, that is too high. How many wrote is in the table, so let the model
+# learn what it tells: `predictors=["log_n_students"]` moves what is expected of a school of a size,
+# and of the spread of its students. A school is then pulled towards schools like it.
+#
+# Two things this is not. The number of those who wrote, in one year, is no enrolment. And it is no
+# cause: large schools stand in towns, and have much else that small ones have not. To ask how a
+# school does for its size is another question than how well its students do; the table asks the
+# second.
+
+
+# %%
+def tell_it_the_size(options, model, fit, every):
+    informed = hbm.exams.nested(every, predictors=["log_n_students"])
+    by_size = hbm.sample(informed, **common.sampling(options))
+    names = ["tau_authority", "tau_school", "tau_nu", "design_effect", "beta", "gamma"]
+    rows = common.summary(by_size, names)
+    print(common.verdict("With the size known", by_size, rows))
+    effects = hbm.coefficients(by_size)
+    common.show(options, "What the number of students tells:", effects)
+    common.save(hbm.plot_coefficients(effects), options, "coefficients")
+    settings = {"random_seed": options.seed}
+    check = hbm.check_predictive(informed, by_size, new_groups=True, **settings)
+    common.say(options, check, "", hbm.loo_pit(informed, by_size), "")
+    if options.compare:
+        fits = {"size known": (informed, by_size), "size not known": (model, fit)}
+        common.show_comparison(options, fits, unit="school", name="comparison_size")
+    both = hbm.shrinkage(fit, "school").merge(
+        hbm.shrinkage(by_size, "school"), on="school", suffixes=("", "_size")
+    )
+    small = both.iloc[(both["n_students"] - 8).abs().argsort(kind="stable")[:5]]
+    columns = ["school", "n_students", "raw_mean", "target", "target_size", "mean", "mean_size"]
+    common.show(
+        options,
+        "Schools of eight students, or near it (target: what each is pulled towards):",
+        small[columns],
+    )
 
 
 # %% [markdown]
@@ -150,7 +204,9 @@ def hold_against_shares(options, fit, every):
     common.show(options, "Shares of students at each standard, schools by students:", table)
     both = both.rename(columns={"excellent": "published_share", "share": "share_by_the_model"})
     ax = hbm.plot_agreement(both, "published_share", "share_by_the_model", unit="%")
-    title = "Share of students at 80 % or more: the model's against the published"
+    look = {"color": ax.lines[-1].get_color(), "lw": 0.5, "zorder": 1}
+    ax.vlines(both["published_share"], both["lower"], both["upper"], **look)
+    title = "Share of students at 80 % or more; bars: 95 % intervals"
     common.save(ax, options, "excellent", title)
 
 
@@ -166,7 +222,7 @@ def hold_against_shares(options, fit, every):
 def compare(options, model, fit, every):
     rival = {"partial pooling": hbm.exams.partial_pooling(every)}
     models = {"nested": (model, fit)} | common.fits(options, rival, ["mu", "tau_school", "nu"])
-    common.show_comparison(options, models, unit="school")
+    return common.show_comparison(options, models, unit="school")
 
 
 # %% [markdown]
@@ -241,6 +297,26 @@ def predict(options, model, fit, every):
 
 
 # %% [markdown]
+# ## A page for people
+#
+# What was found, for a principal or a parent: one file that a browser opens. It says first whether
+# its numbers can be used, and of each school how good and how sure, which are two things. Look for
+# a school of nine students and one of four hundred.
+
+
+# %%
+def page(options, model, fit, every, checks, comparison):
+    title = f"{options.course}, {options.year}{'' if options.workbook else ' (simulated)'}"
+    licence = (
+        "Simulated, in the layout of Alberta's diploma exam results: these are no real schools."
+    )
+    if options.workbook:
+        licence = "Diploma exam results as published by the Government of Alberta."
+    settings = {"names": every, "title": title, "licence": licence}
+    common.page(options, model, fit, checks=checks, compare=comparison, **settings)
+
+
+# %% [markdown]
 # ## The article's three models
 #
 # The published models take each school's mean, with a standard error from its number of students
@@ -306,7 +382,9 @@ def fit_and_draw(options, name, table):
 # "pooling does not matter": schools with few students, the ones that pooling helps, were dropped;
 # and the models never look at the published standard deviations. They take the spread of students
 # from a prior, which makes it less than half of what was published, and the schools' means look
-# known more than twice as well as they are. The predictive check says so at once.
+# known more than twice as well as they are. The predictive check says so at once. The recommended
+# model's means are known a little less well than sd / √n says, by the design effect, and a little
+# better, by what other schools tell.
 
 
 # %%
@@ -343,14 +421,15 @@ def main(argv=None):
     every, kept = look_at_the_data(options)
     model = hbm.exams.nested(every)
     prior = look_at_the_prior(options, every)
-    fit = sample(options, model, prior)
-    check(options, model, fit)
+    fit, diagnosis = sample(options, model, prior)
+    checks = [diagnosis, *check(options, model, fit)]
+    tell_it_the_size(options, model, fit, every)
     hold_against_shares(options, fit, every)
-    if options.compare:
-        compare(options, model, fit, every)
+    comparison = compare(options, model, fit, every) if options.compare else None
     schools = shrink(options, fit, every)
     rank(options, fit, every, schools)
     predict(options, model, fit, every)
+    page(options, model, fit, every, checks, comparison)
     the_articles_models(options, kept)
     mu, nu = fit["posterior/mu_school"], fit["posterior/nu_school"]
     spread = float(np.sqrt(mu * (1 - mu) / (nu + 1)).mean())

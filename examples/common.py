@@ -82,12 +82,21 @@ def fits(options: argparse.Namespace, models: dict, variables: list[str]) -> dic
     return pairs
 
 
-def show_comparison(options: argparse.Namespace, models: dict, unit: str) -> None:
-    """Compare models by how they predict a unit left out: as a table and as a picture."""
+def show_comparison(options: argparse.Namespace, models: dict, unit: str, name: str = "comparison"):
+    """Compare models by how they predict a unit left out: as a table, returned, and a picture."""
     table = hbm.compare(models, unit=unit)
     columns = ["elpd_diff", "dse", "weight"]
     say(options, f"Predicting one more {unit}:", table[columns].round(2).to_string(), "")
-    save(hbm.plot_comparison(table), options, "comparison")
+    save(hbm.plot_comparison(table), options, name)
+    return table
+
+
+def page(options: argparse.Namespace, model, fit, **settings) -> None:
+    """Leave a page for people beside the pictures, and say where."""
+    shown = not options.quiet and sys.stderr.isatty()
+    file = options.out / "page.html"
+    hbm.report(model, fit, file, random_seed=options.seed, progressbar=shown, **settings)
+    say(options, f"A page for people is {file}; a browser opens it.", "")
 
 
 def save(ax, options: argparse.Namespace, name: str, title: str | None = None) -> None:

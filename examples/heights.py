@@ -91,6 +91,7 @@ def check(options, model, fit, people, raw_mean):
     predictions = hbm.predict(model, fit, again, random_seed=options.seed)["predictions"]
     ax = hbm.plot_predictive_by_group(predictions["mean"], raw_mean, unit="cm")
     common.save(ax, options, "predictive_by_country")
+    return found
 
 
 # %% [markdown]
@@ -165,6 +166,17 @@ def predict(options, model, fit):
 
 
 # %% [markdown]
+# ## A page for people
+#
+# What was found, for someone who reads no code: one file that a browser opens.
+
+
+# %%
+def page(options, model, fit, found):
+    common.page(options, model, fit, checks=[hbm.diagnose(fit), found], title="Heights by country")
+
+
+# %% [markdown]
 # ## The article's model
 #
 # The published model fixes the spread between countries at 10 cm, and has a prior for the mean of
@@ -197,11 +209,12 @@ def main(argv=None):
     model = hbm.heights.partial_pooling(people)
     prior = look_at_the_prior(options, model)
     fit = sample(options, model, prior)
-    check(options, model, fit, people, raw_mean)
+    found = check(options, model, fit, people, raw_mean)
     compare(options, model, fit, people)
     shrink(options, fit, truth)
     rank(options, fit)
     predict(options, model, fit)
+    page(options, model, fit, found)
     the_articles_model(options, people, truth, raw_mean)
     common.say(options, f"Pictures are in {options.out}.")
 

@@ -1,14 +1,24 @@
 # %% [markdown]
-# # Does pooling predict next year?
+# # Does pooling predict next year, and does it know how well?
 #
-# Fit one year's table, and hold the posterior means against the means the same schools publish a
-# year later. Both years are centred on their province's mean, since exams differ in difficulty, and
-# schools are weighted by their students. The rival is this year's raw mean, which is what a league
-# table would go by.
+# Fit one year's table, or those of several years, and hold what is predicted against the means that
+# the same schools publish a year later. There are five predictions:
+#
+# * `raw`: this year's raw mean, which is what a league table would go by;
+# * `independent`: `hbm.exams.nested` with `design_effect=1`, students as independent draws;
+# * `clustered`: `hbm.exams.nested` as it stands, with the design effect learned from this year;
+# * `panel`: `hbm.exams.panel` of this year and those before, told the next year's provincial mean;
+# * `panel, drawn`: the same without being told: how hard the next exam is, is drawn as well.
+#
+# An exam is harder in one year than in another. That is no school's doing, and no model of one year
+# can know it, so the difference of the two years' provincial means (students' own, over all
+# schools) is taken off the second year's means; `--shift-left-in` keeps it. A panel is told it, or
+# expects to be surprised: its predictions are held against the means as they were published.
 #
 # Run `python examples/next_year.py --help`, or run the cells and then call `main([])`.
 
 # %%
+import functools
 import sys
 from pathlib import Path
 
@@ -18,89 +28,256 @@ import pandas as pd
 
 import hbm
 
+FORMS = {"independent": 1, "clustered": None}
+PANELS = ["panel", "panel, drawn"]
+BANDS = {"under 10": 0, "10–29": 10, "30–99": 30, "100+": 100}  # by the least number of students
+SIMULATED = "Mathematics 30-1"
+
+
 # %% [markdown]
-# ## One pair of years
+# ## Pairs of years
 #
-# Errors are root mean squares in points of a hundred: `raw` of this year's mean, `model` of the
-# posterior mean of `hbm.exams.nested`, for all schools and for those with fewer than 30 students.
-#
-# And do the intervals hold what came? `inside` is the share of schools, in per cent, whose next
-# mean lies in its 89 % predictive interval, with the difference between the two provincial means
-# taken off. It is below 89, most of all for large schools: the model knows one year, and nothing in
-# it lets a school change, nor the students of a school have a year in common.
+# All courses with enough schools in two years that follow each other.
 
 
 # %%
-def hold_against_next_year(results, course, year, options):
-    this = hbm.exam_table(results, course=course, year=year)
-    following = hbm.exam_table(results, course=course, year=year + 1)
-    model = hbm.exams.nested(this)
-    fit = hbm.sample(model, **common.sampling(options))
-    inside = hold_intervals(model, fit, this, following, options)
-    this["posterior_mean"] = hbm.estimates(fit, "mu_school")["mean"].to_numpy()
-    for table, columns in ((this, ["mean", "posterior_mean"]), (following, ["mean"])):
-        for column in columns:
-            # The province's mean is the students' own, for the raw and the posterior means alike.
-            table[f"{column}_centred"] = table[column] - np.average(
-                table["mean"], weights=table["n_students"]
-            )
-    both = this.merge(following, on="school", suffixes=("", "_next"))
-    row = {"course": course, "years": f"{year} → {year + 1}"}
-    for label, schools in (("", both), (" < 30", both[both["n_students"] < 30])):
-        row[f"schools{label}"] = len(schools)
-        for name, column in (("raw", "mean_centred"), ("model", "posterior_mean_centred")):
-            squares = (schools[column] - schools["mean_centred_next"]) ** 2
-            error = np.sqrt(np.average(squares, weights=schools["n_students_next"]))
-            row[f"{name}{label}"] = 100 * error
-    small = inside["n_students"] < 30
-    for label, schools in (("", inside), (" < 30", inside[small]), (" 30+", inside[~small])):
-        row[f"inside{label}"] = 100 * schools["inside_89"].mean()
-    return row
+def pairs_of_years(results, least_schools, course=None):
+    """Return the tables of a year and of the next, by course and year."""
+    sizes = results.groupby(["course", "year"], sort=False).size()
+    return {
+        (name, int(year)): tuple(
+            hbm.exam_table(results, course=name, year=y) for y in (year, year + 1)
+        )
+        for name, year in sizes.index
+        if min(sizes[name, year], sizes.get((name, year + 1), 0)) >= least_schools
+        and course in (None, name)
+    }
 
 
-def hold_intervals(model, fit, this, following, options):
-    """Evaluate the schools of both years, in the authority of the first."""
-    then, now = (np.average(t["mean"], weights=t["n_students"]) for t in (following, this))
+def provincial_mean(table):
+    return np.average(table["mean"], weights=table["n_students"])
+
+
+def next_means(this, following, shift_left_in):
+    """Return the next year's means of the schools of both years, in the authority of the first.
+
+    The shifted means may not go with the sds as published, and the means alone are asked of.
+    """
     both = following.merge(this[["school", "authority"]], on="school", suffixes=("_next", ""))
-    both["mean"] = (both["mean"] - (then - now)).clip(0, 1)
-    # The shifted means may not go with the sds as published, and the means alone are asked of.
-    cohort = both[["school", "authority", "n_students", "mean"]]
-    return hbm.evaluate(model, fit, cohort, random_seed=options.seed)
+    if not shift_left_in:
+        shift = provincial_mean(following) - provincial_mean(this)
+        both["mean"] = (both["mean"] - shift).clip(0, 1)
+    return both[["school", "authority", "n_students", "mean"]]
 
 
 # %% [markdown]
-# ## Every course and pair of years
+# ## What is looked at
+#
+# Of each school: the error of its predicted mean, whether its mean lies in the 50 % and the 89 %
+# predictive interval, the log score and the CRPS. A school counts as small by its students in the
+# second year.
+
+
+# %%
+def held_against(form, tables, options):
+    """Fit a form of the model to each first year, and return a row a school of each second one."""
+    fits = hbm.sample_each(
+        functools.partial(hbm.exams.nested, design_effect=FORMS[form]),
+        {key: this for key, (this, _) in tables.items()},
+        **common.sampling(options),
+    )
+    common.say(options, f"{form}: {fits}")
+    rows = []
+    for key, (model, fit) in fits.fits.items():
+        cohort = next_means(*tables[key], options.shift_left_in)
+        found = hbm.evaluate(model, fit, cohort, random_seed=options.seed)
+        found["design_effect"] = (
+            float(fit["posterior"]["design_effect"].mean())
+            if "design_effect" in fit["posterior"]
+            else 1.0
+        )
+        rows.append(found.assign(course=key[0], year=key[1], persistence=np.nan))
+    return pd.concat(rows, ignore_index=True).assign(form=form)
+
+
+def panel_held_against(tables, results, options):
+    """Fit a panel to each first year and those before, where there are enough of them.
+
+    All schools of the second year are predicted, since its provincial mean is that of all, and the
+    same are returned as for the others: those with results in the first year.
+    """
+    panels = {}
+    for course, year in tables:
+        of_course = results[(results["course"] == course) & (results["year"] <= year)]
+        if of_course["year"].nunique() >= options.least_years:
+            years = sorted(of_course["year"].unique().tolist())
+            panels[course, year] = hbm.exam_panel(results, course=course, years=years)
+    if not panels:
+        return []
+    fits = hbm.sample_each(hbm.exams.panel, panels, **common.sampling(options))
+    common.say(options, f"panel: {fits}")
+    rows = []
+    for (course, year), (model, fit) in fits.fits.items():
+        this, following = tables[course, year]
+        last = panels[course, year].drop_duplicates("school", keep="last").set_index("school")
+        stands = following["school"].map(last["authority"]).fillna(following["authority"])
+        cohort = following.assign(authority=stands, year=year + 1)
+        for form in PANELS:
+            given = {year + 1: provincial_mean(following)} if form == "panel" else None
+            found = hbm.evaluate(model, fit, cohort, year_means=given, random_seed=options.seed)
+            found = found[found["school"].isin(this["school"])]
+            of_panel = {
+                x: float(fit["posterior"][x].mean()) for x in ("design_effect", "persistence")
+            }
+            rows.append(found.assign(course=course, year=year, form=form, **of_panel))
+    return rows
+
+
+def raw_means(tables, options):
+    """Return a row a school of each second year, predicted by its raw mean of the first."""
+    rows = []
+    for (course, year), (this, following) in tables.items():
+        cohort = next_means(this, following, options.shift_left_in)
+        raw = this.set_index("school")["mean"][cohort["school"]].to_numpy()
+        cohort = cohort.rename(columns={"mean": "observed"}).assign(predicted=raw)
+        rows.append(cohort.assign(course=course, year=year))
+    return pd.concat(rows, ignore_index=True).assign(form="raw")
+
+
+def rmse(rows):
+    """Return the root mean square error in points of a hundred, weighted by students."""
+    squares = (rows["predicted"] - rows["observed"]) ** 2
+    return 100 * np.sqrt(np.average(squares, weights=rows["n_students"]))
+
+
+def by_pair(rows):
+    """Return a row a course, year and form."""
+    table = {}
+    for key, part in rows.groupby(["course", "year", "form"], sort=False):
+        small = part["n_students"] < 30
+        table[key] = {
+            "schools": len(part),
+            "rmse": rmse(part),
+            "rmse < 30": rmse(part[small]) if small.any() else np.nan,
+            "inside 50 %": 100 * part["inside_50"].mean(),
+            "inside 89 %": 100 * part["inside_89"].mean(),
+            "log score": part["log_score_mean"].mean(),
+            "crps": 100 * part["crps"].mean(),
+            "design effect": part["design_effect"].iloc[0],
+            "persistence": part["persistence"].iloc[0],
+        }
+    return pd.DataFrame.from_dict(table, orient="index").rename_axis(["course", "year", "form"])
+
+
+def by_band(rows):
+    """Return a row a form and band of the second year's students, over all pairs of years."""
+    names = list(BANDS)
+    at = np.searchsorted(list(BANDS.values()), rows["n_students"], side="right") - 1
+    rows = rows.assign(band=pd.Categorical.from_codes(at, names, ordered=True))
+    table = {}
+    for key, part in rows.groupby(["form", "band"], observed=True, sort=False):
+        n, inside = len(part), part[["inside_50", "inside_89"]].mean()
+        table[key] = {
+            "schools": n,
+            "inside 50 %": 100 * inside["inside_50"],
+            "inside 89 %": 100 * inside["inside_89"],
+            "se": 100 * np.sqrt(inside["inside_89"] * (1 - inside["inside_89"]) / n),
+            "log score": part["log_score_mean"].mean(),
+            "crps": 100 * part["crps"].mean(),
+        }
+    table = pd.DataFrame.from_dict(table, orient="index").rename_axis(["form", "students"])
+    order = pd.MultiIndex.from_product([[*FORMS, *PANELS], names])
+    return table.loc[order.intersection(table.index)]
+
+
+# %% [markdown]
+# ## All of them
 
 
 # %%
 def main(argv=None):
     parser = common.parser("Does pooling predict the next year's school means?", "next_year")
     parser.add_argument("--workbook", type=Path, help="workbook to read; the simulated one if none")
-    parser.add_argument("--course", help="one course only; every course with 100 schools if none")
+    parser.add_argument(
+        "--course",
+        help="one course only; if none, every one with enough schools, and of the simulated "
+        f"workbook {SIMULATED}",
+    )
     parser.add_argument("--least-schools", type=int, default=100, help="fewest schools of a course")
+    parser.add_argument("--least-years", type=int, default=3, help="fewest years of a panel")
+    parser.add_argument(
+        "--shift-left-in", action="store_true", help="leave in what all schools have in common"
+    )
     options = parser.parse_args(argv)
     results = (
         hbm.read_diploma(options.workbook) if options.workbook else hbm.load_dataset("diploma")
     )
-    if options.course:
-        results = results[results["course"] == options.course]
-    sizes = results.groupby(["course", "year"], sort=False).size()
-    rows = []
-    for course, year in sizes.index:
-        if min(sizes[course, year], sizes.get((course, year + 1), 0)) >= options.least_schools:
-            rows.append(hold_against_next_year(results, course, year, options))
-            common.say(options, pd.DataFrame(rows[-1:]).to_string(index=False, header=False))
-    table = pd.DataFrame(rows)
-    print(table.to_string(index=False, float_format="{:.2f}".format))
-    print(
-        f"The model predicts better in {(table['model'] < table['raw']).sum()} of {len(table)} "
-        f"pairs of years, and among schools with fewer than 30 students in "
-        f"{(table['model < 30'] < table['raw < 30']).sum()}. On average "
-        f"{table['raw'].mean():.1f} → {table['model'].mean():.1f} points, and "
-        f"{table['raw < 30'].mean():.1f} → {table['model < 30'].mean():.1f} for the small ones; "
-        f"89 % intervals hold {table['inside'].mean():.0f} % of next year's means, "
-        f"{table['inside < 30'].mean():.0f} % of small schools' and "
-        f"{table['inside 30+'].mean():.0f} % of large ones'."
+    course = options.course or (None if options.workbook else SIMULATED)
+    tables = pairs_of_years(results, options.least_schools, course)
+    rows = [raw_means(tables, options), *(held_against(form, tables, options) for form in FORMS)]
+    rows = pd.concat([*rows, *panel_held_against(tables, results, options)], ignore_index=True)
+    tell(rows, options)
+
+
+def tell(rows, options):
+    """Print what was found: of all pairs of years, and of those that a panel predicted."""
+    pairs = by_pair(rows)
+    common.say(options, pairs.to_string(float_format="{:.2f}".format, na_rep=""), "")
+    one_year = ~rows["form"].isin(PANELS)
+    print(by_band(rows[one_year & (rows["form"] != "raw")]).to_string(float_format="{:.2f}".format))
+    print(in_words(pairs.drop(PANELS, level="form", errors="ignore")))
+    if one_year.all():
+        return
+    of_panels = pairs.xs("panel", level="form").index
+    there = pd.MultiIndex.from_frame(rows[["course", "year"]]).isin(of_panels)
+    kept = rows[there & (rows["form"] != "raw")]
+    print("", "Of the pairs of years that a panel predicts:", sep="\n")
+    print(by_band(kept).to_string(float_format="{:.2f}".format))
+    print(panels_in_words(pairs))
+
+
+def in_words(pairs):
+    """Say what the table of pairs of years comes to."""
+    raw, independent, clustered = (
+        pairs.xs(form, level="form").sort_index() for form in ("raw", "independent", "clustered")
+    )
+    small = "rmse < 30"
+    change = clustered[small] - independent[small]
+    return (
+        f"In {len(raw)} pairs of years the posterior means are closer than the raw means in "
+        f"{(clustered['rmse'] < raw['rmse']).sum()}, and for schools under 30 students in "
+        f"{(clustered[small] < raw[small]).sum()}: on average {raw['rmse'].mean():.2f} → "
+        f"{clustered['rmse'].mean():.2f} points, and {raw[small].mean():.2f} → "
+        f"{clustered[small].mean():.2f} for the small. With the design effect learned "
+        f"({clustered['design effect'].mean():.2f} on average, "
+        f"{clustered['design effect'].min():.2f} to {clustered['design effect'].max():.2f}) the "
+        f"log score is better than with independent students in "
+        f"{(clustered['log score'] > independent['log score']).sum()}; the error of small schools "
+        f"changes by {change.mean():.3f} points (standard error "
+        f"{change.std() / np.sqrt(len(change)):.3f})."
+    )
+
+
+def panels_in_words(pairs):
+    """Say what panels come to, next to the models of one year."""
+    panel = pairs.xs("panel", level="form").sort_index()
+    raw, clustered = (
+        pairs.xs(form, level="form").loc[panel.index] for form in ("raw", "clustered")
+    )
+    small = "rmse < 30"
+    rivals = pairs.drop(PANELS, level="form")["log score"].groupby(["course", "year"]).max()
+    return (
+        f"In {len(panel)} pairs of years the panel is closer than one year's model in "
+        f"{(panel['rmse'] < clustered['rmse']).sum()}, and for schools under 30 students in "
+        f"{(panel[small] < clustered[small]).sum()}: on average {raw['rmse'].mean():.2f} (raw) → "
+        f"{clustered['rmse'].mean():.2f} → {panel['rmse'].mean():.2f} points, and "
+        f"{raw[small].mean():.2f} → {clustered[small].mean():.2f} → {panel[small].mean():.2f} for "
+        f"the small. Its log score is the best in "
+        f"{(panel['log score'] > rivals[panel.index]).sum()}. Persistence is "
+        f"{panel['persistence'].mean():.2f} on average ({panel['persistence'].min():.2f} to "
+        f"{panel['persistence'].max():.2f}), the design effect "
+        f"{panel['design effect'].mean():.2f} ({panel['design effect'].min():.2f} to "
+        f"{panel['design effect'].max():.2f})."
     )
 
 

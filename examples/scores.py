@@ -259,6 +259,7 @@ def check_and_compare(options, students, model, fit):
     }
     models = {"nested": (model, fit)} | common.fits(options, rivals, ["mu_school"])
     common.show_comparison(options, models, unit="student")
+    return found
 
 
 # %% [markdown]
@@ -298,6 +299,18 @@ def report(options, model, fit):
     )
 
 
+# %% [markdown]
+# ## A page for people
+#
+# What was found, for someone who reads no code: one file that a browser opens.
+
+
+# %%
+def page(options, model, fit, found):
+    title = "Scores of nine schools in three districts"
+    common.page(options, model, fit, checks=[hbm.diagnose(fit), found], title=title)
+
+
 # %%
 def main(argv=None):
     options = common.parser("Exam scores of students in schools.", "scores").parse_args(argv)
@@ -306,8 +319,9 @@ def main(argv=None):
     five_schools(options)
     nine_schools(options)
     students, model, fit = recommended(options)
-    check_and_compare(options, students, model, fit)
+    found = check_and_compare(options, students, model, fit)
     report(options, model, fit)
+    page(options, model, fit, found)
     common.say(options, f"Pictures are in {options.out}.")
 
 

@@ -12,8 +12,12 @@ from hbm.checks.pit import loo_pit
 from hbm.checks.predictive import check_predictive
 from hbm.checks.report import LooPit, PredictiveCheck
 from hbm.checks.sensitivity import prior_sensitivity
+from hbm.hierarchy.chains import chain, informed_chain
 from hbm.hierarchy.parameterisation import informed
+from hbm.hierarchy.years import in_year
+from hbm.page.write import report
 from hbm.plots.checks import plot_check, plot_pit
+from hbm.plots.coefficients import plot_coefficients
 from hbm.plots.comparison import plot_comparison
 from hbm.plots.data import plot_authorities, plot_exam_table, plot_students
 from hbm.plots.densities import plot_betas, plot_densities, plot_density, plot_spreads
@@ -23,19 +27,25 @@ from hbm.plots.predictive import plot_predictive, plot_predictive_by_group
 from hbm.plots.ranks import plot_ranks
 from hbm.plots.saving import save_figure
 from hbm.plots.shrinkage import plot_nesting, plot_pooling, plot_shrinkage
+from hbm.plots.trajectories import plot_changes, plot_trajectories
+from hbm.results.changes import changes
+from hbm.results.coefficients import coefficients
 from hbm.results.estimates import estimates
 from hbm.results.funnel import funnel_limits
 from hbm.results.prediction import predict
 from hbm.results.ranks import pairwise, ranks
+from hbm.results.reliability import reliability
 from hbm.results.shares import shares
 from hbm.results.shrinkage import shrinkage
 from hbm.results.variance import variance_shares
 from hbm.sampling.diagnostics import ConvergenceWarning, Diagnosis, diagnose
+from hbm.sampling.evidence import log_marginal_likelihood
 from hbm.sampling.many import Fits, sample_each
-from hbm.sampling.posterior import sample, sample_posterior_predictive, sample_prior_predictive
+from hbm.sampling.posterior import sample
+from hbm.sampling.predictive import sample_posterior_predictive, sample_prior_predictive
 from hbm.sampling.storage import load, save
 from hbm.tables.datasets import load_dataset, load_truth
-from hbm.tables.exam_tables import exam_table
+from hbm.tables.exam_tables import exam_panel, exam_table
 from hbm.tables.export import save_table
 from hbm.tables.workbook import read_diploma
 
@@ -47,19 +57,26 @@ __all__ = [
     "PredictiveCheck",
     "article",
     "by_band",
+    "chain",
+    "changes",
     "check_predictive",
+    "coefficients",
     "compare",
     "diagnose",
     "estimates",
     "evaluate",
+    "exam_panel",
     "exam_table",
     "exams",
     "funnel_limits",
     "heights",
+    "in_year",
     "informed",
+    "informed_chain",
     "load",
     "load_dataset",
     "load_truth",
+    "log_marginal_likelihood",
     "loo",
     "loo_pit",
     "pairwise",
@@ -67,7 +84,9 @@ __all__ = [
     "plot_authorities",
     "plot_betas",
     "plot_caterpillar",
+    "plot_changes",
     "plot_check",
+    "plot_coefficients",
     "plot_comparison",
     "plot_densities",
     "plot_density",
@@ -83,10 +102,13 @@ __all__ = [
     "plot_shrinkage",
     "plot_spreads",
     "plot_students",
+    "plot_trajectories",
     "predict",
     "prior_sensitivity",
     "ranks",
     "read_diploma",
+    "reliability",
+    "report",
     "sample",
     "sample_each",
     "sample_posterior_predictive",

@@ -31,6 +31,7 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
+from hbm.hierarchy.coefficients import coefficients
 from hbm.hierarchy.conflict import warn_of_conflict
 from hbm.hierarchy.description import Description, check_words, describe
 from hbm.hierarchy.effects import level_effect, raw_by_level
@@ -41,6 +42,7 @@ from hbm.hierarchy.priors import check_priors
 from hbm.hierarchy.recipes import remembered
 from hbm.students.normal import NORMAL
 from hbm.tables.forms import read_either
+from hbm.tables.predictors import Asked, read_predictors
 from hbm.tables.words import plural
 
 __all__ = ["Priors", "complete_pooling", "no_pooling", "partial_pooling"]
@@ -60,6 +62,9 @@ class Priors:
         article's code fixes at this value.
     sigma : float, default 10
         Scale of the half-normal prior of the standard deviation of people within a country.
+    beta_sd : float, default 5
+        Sd of the Normal priors of the coefficients of predictors: of one sd of a number, of true
+        against false, and, about, of a category.
     no_pooling_sd : float, default 50
         Prior standard deviation of a country's mean around `mu_mean` where nothing is pooled.
 
@@ -73,11 +78,12 @@ class Priors:
     mu_sd: float = 10
     tau_country: float = 10
     sigma: float = 10
+    beta_sd: float = 5
     no_pooling_sd: float = 50
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no prior."""
-        check_priors(self, positive=("mu_sd", "tau_country", "sigma", "no_pooling_sd"))
+        check_priors(self, positive=("mu_sd", "tau_country", "sigma", "beta_sd", "no_pooling_sd"))
 
     def draw(self, random_seed: int | np.random.Generator | None = None) -> dict[str, float]:
         """Draw the parameters of partial pooling, as :func:`hbm.simulate.heights` takes them.
@@ -214,6 +220,7 @@ def partial_pooling(
     *,
     priors: Priors = Priors(),
     parameterisation: Parameterisation = "informed",
+    predictors: Asked = (),
     group: str = "country",
     individual: str = "person",
     value: str = "height",
@@ -222,7 +229,8 @@ def partial_pooling(
     """Build the model in which countries share a population, whose spread is learned.
 
     height ~ N(mu_country, sigma), mu_country ~ N(mu, tau_country), mu ~ N(176, 10),
-    tau_country ~ HN(10), sigma ~ HN(10).
+    tau_country ~ HN(10), sigma ~ HN(10). With predictors, mu_country ~ N(mu + x · beta,
+    tau_country), beta ~ N(0, 5).
 
     Parameters
     ----------
@@ -233,13 +241,17 @@ def partial_pooling(
         Priors, in the table's units.
     parameterisation : {"informed", "centred", "non-centred"}
         How the sampler sees a country's mean; the posterior is the same.
+    predictors : sequence of str
+        Columns that say what is known of a country: numbers, ``log_<column>``, true or false, or
+        text for categories (:mod:`hbm.tables.predictors`).
     group, individual, value, unit : str
         What a country, a person and a height are called, and the unit of the latter.
 
     Returns
     -------
     pymc.Model
-        ``mu``, ``tau_country``, ``mu_country`` and ``sigma``.
+        ``mu``, ``tau_country``, ``mu_country`` and ``sigma``; with predictors also ``beta``, dim
+        ``predictor``.
 
     Examples
     --------
@@ -248,19 +260,26 @@ def partial_pooling(
     >>> [variable.name for variable in model.free_RVs]
     ['mu', 'tau_country', 'mu_country', 'sigma']
     """
-    people = _describe(table, group, individual, value, unit)
+    people = _describe(table, group, individual, value, unit, predictors)
     with TableModel(people) as model:
         table_data(people)
         mu = pm.Normal("mu", priors.mu_mean, priors.mu_sd)
         tau = pm.HalfNormal(f"tau_{group}", priors.tau_country)
-        mu_group = level_effect(people, group, mu, tau, raw_by_level(people), parameterisation)
+        beta = coefficients(people, "beta", priors.beta_sd)
+        raw = raw_by_level(people)
+        mu_group = level_effect(people, group, mu, tau, raw, parameterisation, beta=beta)
         _observe(people, mu_group, priors)
     warn_of_conflict(people, priors, "mu_sd", "tau_country")
     return model
 
 
 def _describe(
-    table: pd.DataFrame, group: str, individual: str, value: str, unit: str
+    table: pd.DataFrame,
+    group: str,
+    individual: str,
+    value: str,
+    unit: str,
+    predictors: Asked = (),
 ) -> Description:
     check_words(individual, group, (), value)
     people = read_either(
@@ -275,7 +294,13 @@ def _describe(
     )
     observed = "summary" if people.value is None else value
     return describe(
-        NORMAL, people, individual=individual, observed=observed, value_name=value, unit=unit
+        NORMAL,
+        people,
+        individual=individual,
+        observed=observed,
+        value_name=value,
+        unit=unit,
+        predictors=read_predictors(table, predictors, people, f"n_{plural(individual)}"),
     )
 
 

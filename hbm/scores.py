@@ -34,6 +34,7 @@ from hbm.hierarchy.priors import Priors
 from hbm.hierarchy.recipes import remembered
 from hbm.students.beta import BETA
 from hbm.tables.grouped import read_individuals
+from hbm.tables.predictors import Asked, read_predictors
 from hbm.tables.words import plural
 
 __all__ = ["Priors", "complete_pooling", "nested", "no_pooling", "partial_pooling"]
@@ -129,6 +130,7 @@ def partial_pooling(
     *,
     priors: Priors = Priors(),
     parameterisation: Parameterisation = "informed",
+    predictors: Asked = (),
     group: str = "school",
     individual: str = "student",
     value: str = "score",
@@ -147,6 +149,9 @@ def partial_pooling(
         Priors, in logits; see there.
     parameterisation : {"informed", "centred", "non-centred"}
         How the sampler sees the effects; the posterior is the same.
+    predictors : sequence of str, or mapping of str to sequence of str
+        Columns that say what is known of a school: numbers, ``log_<column>``, true or false, or
+        text for categories (:mod:`hbm.tables.predictors`).
     group, individual, value : str
         What a school, a student and a score are called.
 
@@ -163,7 +168,7 @@ def partial_pooling(
     >>> [variable.name for variable in model.free_RVs]
     ['eta', 'tau_school', 'nu', 'tau_nu', 'eta_school', 'log_nu_school']
     """
-    d = _describe(table, group, individual, value)
+    d = _describe(table, group, individual, value, predictors=predictors)
     return pooled(d, priors, parameterisation)
 
 
@@ -174,6 +179,7 @@ def nested(
     priors: Priors = Priors(),
     parameterisation: Parameterisation = "informed",
     levels: Sequence[str] = ("district",),
+    predictors: Asked = (),
     group: str = "school",
     individual: str = "student",
     value: str = "score",
@@ -198,6 +204,10 @@ def nested(
     levels : sequence of str
         What schools stand in, from the innermost out: columns of the table. The standard deviation
         between the members of each has the prior of `Priors.tau_parent`.
+    predictors : sequence of str, or mapping of str to sequence of str
+        Columns that say what is known of a school: numbers, ``log_<column>``, true or false, or
+        text for categories (:mod:`hbm.tables.predictors`); of what schools stand in, by level:
+        ``{"school": ["log_n_students"], "district": ["district_type"]}``.
     group, individual, value : str
         What a school, a student and a score are called.
 
@@ -216,12 +226,17 @@ def nested(
     ['eta', 'tau_district', 'tau_school', 'nu', 'tau_nu',
      'eta_district', 'eta_school', 'log_nu_school']
     """
-    d = _describe(table, group, individual, value, levels)
+    d = _describe(table, group, individual, value, levels, predictors)
     return pooled(d, priors, parameterisation)
 
 
 def _describe(
-    table: pd.DataFrame, group: str, individual: str, value: str, levels: Sequence[str] = ()
+    table: pd.DataFrame,
+    group: str,
+    individual: str,
+    value: str,
+    levels: Sequence[str] = (),
+    predictors: Asked = (),
 ) -> Description:
     check_words(individual, group, levels, value)
     scores = read_individuals(
@@ -234,4 +249,11 @@ def _describe(
         f"({value} (n − 1) + 0.5) / n with n {plural(individual)}",
         ok=lambda x: (x > 0) & (x < 1),
     )
-    return describe(BETA, scores, individual=individual, observed=value, value_name=value)
+    return describe(
+        BETA,
+        scores,
+        individual=individual,
+        observed=value,
+        value_name=value,
+        predictors=read_predictors(table, predictors, scores, f"n_{plural(individual)}"),
+    )

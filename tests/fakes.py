@@ -1,8 +1,9 @@
-"""Fits made of numbers chosen by a test, without sampling."""
+"""Fits made of numbers chosen by a test or drawn from the prior, without sampling."""
 
 import numpy as np
 import xarray as xr
 
+import hbm
 from hbm.hierarchy.carried import carry
 
 
@@ -17,6 +18,9 @@ def fake_fit(model, draws):
         coords = {dim: list(x) for dim, x in model.coords.items() if dim in used and x is not None}
         return xr.Dataset({name: (named[name], v) for name, v in variables.items()}, coords)
 
+    if "design_effect" in model.named_vars and "design_effect" not in draws:
+        # All but independent students: what does not vary has no sensitivity to its prior.
+        draws = draws | {"design_effect": 1 + 1e-12 * np.arange(n)}
     posterior = {}
     for name, values in draws.items():
         shape = tuple(len(model.coords[d]) for d in dims.get(name) or ())
@@ -37,13 +41,19 @@ def fake_fit(model, draws):
     return carry(model, fit)
 
 
+def prior_draws(model, n_draws):
+    """Return draws from the prior of a model."""
+    return hbm.sample_prior_predictive(model, n_draws, random_seed=1)
+
+
 def fake_exams_nested(model, n_draws, seed=1, **fixed):
     """Return a fake fit of exams.nested, with the numbers given held fixed in all draws."""
     rng = np.random.default_rng(seed)
     n_authorities = len(model.coords["authority"])
     n_schools = len(model.coords["school"])
+    eta = rng.normal(0.6, 0.03, n_draws)
     draws = {
-        "eta": rng.normal(0.6, 0.03, n_draws),
+        "eta": eta,
         "tau_authority": rng.normal(0.3, 0.01, n_draws),
         "tau_school": rng.normal(0.5, 0.01, n_draws),
         "nu": rng.normal(6, 0.1, n_draws),
@@ -52,7 +62,8 @@ def fake_exams_nested(model, n_draws, seed=1, **fixed):
         "eta_school": rng.normal(0.6, 0.4, (n_draws, n_schools)),
         "log_nu_school": rng.normal(np.log(6), 0.3, (n_draws, n_schools)),
     }
-    draws |= {name: np.broadcast_to(v, draws[name].shape) for name, v in fixed.items()}
+    draws |= {name: np.broadcast_to(v, draws.get(name, eta).shape) for name, v in fixed.items()}
+    draws["mu_authority"] = 1 / (1 + np.exp(-draws["eta_authority"]))
     draws["mu_school"] = 1 / (1 + np.exp(-draws["eta_school"]))
     draws["nu_school"] = np.exp(draws["log_nu_school"])
     return fake_fit(model, draws)

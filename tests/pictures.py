@@ -4,6 +4,7 @@ import arviz_base as azb
 import numpy as np
 import pandas as pd
 import xarray as xr
+from fake_panels import fake_panel
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_hex
 
@@ -114,6 +115,27 @@ def ranks_table(n):
     return table
 
 
+def changes_table(n):
+    rng = np.random.default_rng(5)
+    change = rng.normal(0, 0.03, n)
+    table = pd.DataFrame(
+        {
+            "school": labels(n),
+            "n_students_since": rng.integers(2, 300, n),
+            "n_students_until": rng.integers(2, 300, n),
+            "raw_change": change + rng.normal(0, 0.05, n),
+            "change": change,
+            "lower": change - 0.05,
+            "upper": change + 0.06,
+            "named": np.abs(change) > 0.05,
+        }
+    )
+    table.attrs = {
+        "prob": 0.9, "fdr": 0.05, "since": 2015, "until": 2019, "absolute": False, "unit": "%"
+    }  # fmt: skip
+    return table
+
+
 def comparison_table(n):
     i = np.arange(n)
     weight = 0.5**i
@@ -126,6 +148,19 @@ def comparison_table(n):
         },
         index=[f"model_{k}" for k in i],
     )
+
+
+def coefficients_table(n):
+    rng = np.random.default_rng(4)
+    names = pd.Series([f"log_n_{x}" for x in labels(n)])
+    steps = pd.Series([f"tenfold: {i + 3} to {10 * i + 30}" for i in range(n)])
+    table = pd.DataFrame({"predictor": names, "level": "school", "of": "mean", "step": steps})
+    table = pd.concat([table, table.assign(of="sd of students")], ignore_index=True)
+    table["effect"] = rng.normal(0, 0.03, 2 * n)
+    table["lower"], table["upper"] = table["effect"] - 0.02, table["effect"] + 0.03
+    table["p_positive"] = 0.5
+    table.attrs = {"prob": 0.9, "unit": "%", "proportions": True}
+    return table
 
 
 def spreads_fit(n, group="posterior", seed=1):
@@ -172,6 +207,8 @@ CALLS = {
         (estimates_table(n), exam_table(n)),
         {"reference": {"population mean": 0.66}},
     ),
+    "plot_changes": lambda n: ((changes_table(n),), {}),
+    "plot_coefficients": lambda n: ((coefficients_table(n),), {}),
     "plot_comparison": lambda n: ((comparison_table(n),), {}),
     "plot_densities": lambda n: (
         (students_table(n), "score", "school"),
@@ -198,6 +235,10 @@ CALLS = {
     "plot_shrinkage": lambda n: ((shrinkage_table(n),), {"colour_by": "authority"}),
     "plot_spreads": lambda n: ((spreads_fit(n), spreads_fit(n, "prior", seed=2)), {}),
     "plot_students": lambda n: ((students_table(n),), {"district": "district"}),
+    "plot_trajectories": lambda n: (
+        (fake_panel(20, n_schools=n), [str(i + 1) for i in range(min(n, 3))]),
+        {},
+    ),
 }
 
 

@@ -74,19 +74,24 @@ def above(x):
     return np.where(x <= -BEND, 0.0, np.where(x >= BEND, x, rounded))
 
 
-def logp(mean, sd, n, mu, nu):
-    eta, centre, reach = np.log(mu / (1 - mu)), np.log(mean / (1 - mean)), 1 + 4 / np.sqrt(n)
+def logp(mean, sd, n, mu, nu, excess=0.0):
+    told = n / (1 + excess)
+    eta, centre, reach = np.log(mu / (1 - mu)), np.log(mean / (1 - mean)), 1 + 4 / np.sqrt(told)
     too_high = above(eta - np.maximum(centre, 0.0) - reach)
     too_low = above(-eta - np.maximum(-centre, 0.0) - reach)
     too_small = above(np.log(0.5) - np.log(nu))
     mu = 1 / (1 + np.exp(too_high - too_low - eta))
     nu = nu * np.exp(too_small)
-    size = n * (nu + 1) - 1
-    p, q = spread_shapes(mean, n, mu, nu)
+    # Of a mean whose variance is μ(1 − μ)/(size + 1), which is that of a cohort's mean and in it.
+    own = n * (nu + 1) / np.maximum(excess, 1e-300)  # sample size of the Beta of cohorts' means
+    of_cohort = 1 / (own + 1)
+    size = 1 / (of_cohort + (1 - of_cohort) / (n * (nu + 1))) - 1
+    reliable = of_cohort * (size + 1)  # the part of its variance that is the cohort's
+    p, q = spread_shapes(mean, n, mu + reliable * (mean - mu), nu)
     most = n * h(mean) / (n - 1)
     return (
         stats.beta.logpdf(mean, mu * size, (1 - mu) * size)
         + stats.beta.logpdf(sd**2 / most, p, q)
         + np.log(2 * sd / most)
-        - n * (too_high + too_low + too_small)
+        - told * (too_high + too_low + too_small)
     )

@@ -14,7 +14,7 @@ SIGMAS = 4.5
 
 @pytest.fixture(scope="module")
 def diploma_2016():
-    """Return a table of the bundled, simulated workbook: Beta students in 320 schools."""
+    """Return a table of the bundled, simulated workbook: cohorts of Beta students, 313 schools."""
     results = hbm.load_dataset("diploma")
     return hbm.exam_table(results, course="Mathematics 30-1", year=2016)
 

@@ -22,8 +22,14 @@ def table_of(name, nested=True):
     return table
 
 
+def in_zones(table):
+    zone = table["authority"].map({"1": "x", "2": "y", "3": "y"})
+    return hbm.exams.nested(table.assign(zone=zone), levels=("authority", "zone"))
+
+
 BUILDERS = {
     "nested": hbm.exams.nested,
+    "nested in zones": in_zones,
     "partial pooling": hbm.exams.partial_pooling,
     "no pooling": hbm.exams.no_pooling,
     "complete pooling": hbm.exams.complete_pooling,
@@ -37,7 +43,7 @@ BUILDERS = {
 
 def shape_for_both(function):
     own = shape_of(function(table_of("a")))
-    return own._replace(sizes=(9, 4)[: len(own.sizes)])
+    return own._replace(sizes=(9, 4, 3)[: len(own.sizes)])
 
 
 @pytest.fixture
@@ -74,11 +80,11 @@ def test_density_is_that_of_the_model_and_of_schools_that_say_nothing(name, open
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::hbm.ConvergenceWarning")
 def test_fits_are_those_of_the_model_alone():
-    settings = {"draws": 1000, "tune": 400, "chains": 2, "random_seed": 4}
-    compiled = Compiled(hbm.exams.nested(table_of("a")), shape_for_both(hbm.exams.nested))
+    settings = {"draws": 1000, "tune": 500, "chains": 2, "target_accept": 0.95, "random_seed": 4}
+    compiled = Compiled(in_zones(table_of("a")), shape_for_both(in_zones))
     for which in ("b", "a"):
-        model = hbm.exams.nested(table_of(which))
-        fit = compiled.sample(model, **settings, target_accept=0.9)
+        model = in_zones(table_of(which))
+        fit = compiled.sample(model, **settings)
         alone = hbm.sample(model, **settings, progressbar=False)
         check_fit(model, fit)
         assert set(fit.children) == set(alone.children)
@@ -147,3 +153,55 @@ def test_a_model_is_not_changed_by_what_is_compiled_from_its_table(opened):
     assert table.equals(before)
     assert model.compile_logp(mode="FAST_COMPILE")(model.initial_point()) == density
     assert opened[0] is not model
+
+
+def test_groups_of_no_students_leave_gradients_finite(monkeypatch):
+    """An infinite standard error, widened by a design effect that is learned, is no information."""
+    table = hbm.simulate.exams([2, 1], [5, 8, 40], random_seed=1)[0]
+    model = hbm.exams.nested(table)
+    shape = shape_of(model)
+    monkeypatch.setattr("nutpie.compile_pymc_model", lambda *_, **__: None)  # nothing is sampled
+    filled = Compiled(model, shape._replace(sizes=(5, 3)))
+    numbers = filled.use(model)
+    assert np.isinf(numbers["eta_school_raw"][1]).any()
+    gradient = filled._model.compile_dlogp(mode="FAST_COMPILE")(filled._model.initial_point())
+    assert np.isfinite(gradient).all()
+
+
+def panel_of(name):
+    """Panels of the same three years, the second smaller in every way."""
+    sizes = {
+        "a": ([2, 1, 1], [[20, 0, 8], [40, 9, 7], [0, 60, 3], [5, 6, 1]]),
+        "b": ([1, 1], [[9, 0, 0], [0, 30, 12]]),
+    }[name]
+    return hbm.simulate.exam_panel(*sizes, years=[2015, 2016, 2019], random_seed=7)[0]
+
+
+@pytest.mark.parametrize("parameterisation", ["informed", "non-centred"])
+def test_panels_are_filled_up_with_schools_and_cells_that_say_nothing(parameterisation, opened):
+    function = functools.partial(hbm.exams.panel, parameterisation=parameterisation)
+    shape = shape_of(function(panel_of("a")))
+    assert shape.sizes == (10, 4, 3)
+    compiled = Compiled(function(panel_of("a")), shape._replace(sizes=(13, 5, 4)))
+    density = opened[0].compile_logp(mode="FAST_COMPILE")
+    filled = opened[0].initial_point()
+    rng = np.random.default_rng(3)
+    for which in ("a", "b"):
+        model = function(panel_of(which))
+        compiled.use(model)
+        own = model.compile_logp(mode="FAST_COMPILE")
+        point, longer, beside = {}, {}, []
+        for value, start in model.initial_point().items():
+            z = rng.normal(0, 0.7, np.shape(filled[value]))
+            point[value] = z[: len(start)] if np.ndim(start) else z
+            longer[value] = z
+            beside.append(np.ravel(z[len(start) :] if np.ndim(start) else ()))
+        expected = own(point) + stats.norm.logpdf(np.concatenate(beside)).sum()
+        assert np.isclose(density(longer), expected, rtol=1e-10), which
+
+
+def test_panels_of_other_years_share_nothing():
+    table = panel_of("a")
+    later = table.assign(year=table["year"] + (table["year"] == 2019))
+    shapes = {i: shape_of(hbm.exams.panel(t)) for i, t in enumerate((table, later, table))}
+    assert {key for key, shape in common_shapes(shapes).items() if shape} == {0, 2}

@@ -13,6 +13,7 @@ from scipy.special import expit
 
 import hbm
 from hbm.hierarchy.conflict import quiet, warn_of_conflict
+from hbm.hierarchy.published import describe_exams
 from hbm.hierarchy.recipes import make_again, recipe_of
 from hbm.sampling import many
 from hbm.students.beta import BETA
@@ -113,7 +114,7 @@ def test_no_year_of_the_real_workbook_is_warned_of(diploma):
     for course, year in diploma[["course", "year"]].drop_duplicates().itertuples(index=False):
         table = hbm.exam_table(diploma, course=course, year=year)
         if len(table) >= 3:
-            d = hbm.exams._describe(table, "school", "student", "exam", "mean and sd")
+            d = describe_exams(BETA, table, "school", "student", "exam", "mean and sd")
             for fields in (("eta_sd", "tau_school"), ("no_pooling_sd",) * 2, ("eta_sd",)):
                 warn_of_conflict(d, hbm.exams.Priors(), *fields)
             seen += 1
@@ -161,13 +162,17 @@ def exams_of_the_prior(name, rng):
             eta = eta + rng.normal(0, drawn["tau_authority"], 60)[authority]
         eta = eta + rng.normal(0, drawn["tau_school"], len(n))
         log_nu = log_nu + rng.normal(0, drawn["tau_nu"], len(n))
-    mean, sd = summarise(individuals(BETA, expit(eta), np.exp(log_nu), n, rng), n)
+    pools = name in ("partial_pooling", "nested")
+    excess = drawn["design_effect"] - 1 if pools else 0.0
+    mean, sd = summarise(individuals(BETA, expit(eta), np.exp(log_nu), n, rng, excess), n)
     labels = np.arange(len(n)).astype(str)
     table = pd.DataFrame({"school": labels, "n_students": n, "mean": mean, "sd": sd})
     table["authority"] = authority.astype(str)
     levels = ("authority",) if name == "nested" else ()
     observe = rng.choice(["mean and sd", "mean"])
-    return hbm.exams._describe(table, "school", "student", "exam", observe, levels), priors
+    words = "school", "student", "exam"
+    known = None if pools else 1
+    return describe_exams(BETA, table, *words, observe, levels, design_effect=known), priors
 
 
 FAMILIES = [(heights_of_the_prior, name) for name in HEIGHTS]

@@ -31,17 +31,19 @@ def test_derivatives_are_those_of_the_value(name, at):
 
     @njit
     def with_derivatives(x, y):
-        result = formula(Dual(x, 1.0, 0.0), Dual(y, 0.0, 1.0))
-        return result.value, result.by_first, result.by_second
+        # Carried along with x, the third derivative is the first.
+        result = formula(Dual(x, 1.0, 0.0, 1.0), Dual(y, 0.0, 1.0, 0.0))
+        return result.value, result.by_first, result.by_second, result.by_third
 
     step = 1e-5
-    value, by_first, by_second = with_derivatives(*at)
+    value, by_first, by_second, by_third = with_derivatives(*at)
     x, y = at
     assert value == pytest.approx(formula(x, y), rel=1e-14)
     slopes = (
         (formula(x + step, y) - formula(x - step, y)) / (2 * step),
         (formula(x, y + step) - formula(x, y - step)) / (2 * step),
     )
+    assert by_third == by_first
     assert (by_first, by_second) == pytest.approx(slopes, rel=1e-7, abs=1e-7)
 
 

@@ -2,9 +2,11 @@
 
 The exact value of a unit is the log of its density under a fit without it, averaged over that fit's
 draws. New effects are simulated there, not integrated, so that the two ways share no quadrature.
+All fits go through `hbm.sample_each`, in this process, as compiling takes longer than sampling.
 """
 
 import functools
+from concurrent.futures import ThreadPoolExecutor
 
 import arviz_stats as azs
 import numpy as np
@@ -16,9 +18,10 @@ from scipy.stats import norm
 
 import hbm
 from hbm import loo
-from hbm.checks.units import family_of, log_likelihoods
+from hbm.checks.units import log_likelihoods
 from hbm.hierarchy.fitted import read_fit
 from hbm.hierarchy.marginal import marginal
+from hbm.hierarchy.nodes import node_of
 from hbm.students.law import Evidence
 from hbm.students.likelihoods import beta_students_logp, beta_summary_logp
 
@@ -29,9 +32,25 @@ NEW_ZONES = 5  # a draw: with each of them go new authorities
 # A hundred units in all: the largest of as many standard Normals exceeds this once in a hundred.
 SIGMAS = 3.9
 
+WHOLE = "nothing left out"
 
-def sample(model, seed=1):
-    return hbm.sample(model, draws=DRAWS, random_seed=seed, progressbar=False, target_accept=0.95)
+
+def fits_without(build, table, unit):
+    """Return the model and fit of a table, and those without each unit, by its label."""
+    labels = table[unit].astype(str)
+    tables = {x: table[labels != x].reset_index(drop=True) for x in labels.unique()}
+    with ThreadPoolExecutor(1) as one_compiled:
+        each = hbm.sample_each(
+            build,
+            {WHOLE: table} | tables,
+            draws=DRAWS,
+            random_seed=1,
+            target_accept=0.95,
+            executor=one_compiled,
+            progressbar=False,
+        )
+    assert not each.errors
+    return each.fits
 
 
 def log_mean_exp(x, axis=-1):
@@ -52,25 +71,25 @@ def students_of(table, unit, label):
     return [scores.to_numpy() for _, scores in rows.groupby("school", sort=False)["score"]]
 
 
-def density_of_school(data, eta, nu):
+def density_of_school(data, eta, nu, excess=0.0):
     """Log density of a school's data, given draws of its effects."""
     if isinstance(data, np.ndarray):
         sums = np.log(data).sum(), np.log1p(-data).sum()
         return beta_students_logp(len(data), *sums, expit(eta), nu)
-    return beta_summary_logp(data.mean, data.sd, data.n_students, expit(eta), nu)
+    return beta_summary_logp(data.mean, data.sd, data.n_students, expit(eta), nu, excess)
 
 
 def new_school(data, given, around, rng):
     """Log density of a school's data under each draw, its effects simulated."""
-    tau, log_nu, tau_nu = (x[:, None] for x in spread_of(given))
+    tau, log_nu, tau_nu, excess = (x[:, None] for x in spread_of(given))
     shape = (given.n_draws, SIMULATED)
     eta = around[:, None] + tau * rng.standard_normal(shape)
     nu = np.exp(log_nu + tau_nu * rng.standard_normal(shape))
-    return log_mean_exp(density_of_school(data, eta, nu))
+    return log_mean_exp(density_of_school(data, eta, nu, excess))
 
 
 def spread_of(given):
-    return given.tau(given.d.group), *given.population_spread
+    return given.tau(given.d.group), *given.within
 
 
 def simulated_parent(given, rng):
@@ -78,20 +97,19 @@ def simulated_parent(given, rng):
     return given.grand_mean + tau * rng.standard_normal(given.n_draws)
 
 
-def compare_by_unit(name, table, unit, density, seed=1, **options):
+def compare_by_unit(name, table, unit, density, **options):
     """Return z of each unit's difference, and the elpds: by importance sampling and exactly."""
     build = functools.partial(model_function(name), **options)
-    model = build(table)
-    fit = sample(model, seed)
+    fits = fits_without(build, table, unit)
+    model, fit = fits.pop(WHOLE)
     found = loo(model, fit, unit, refit=build, table=table, random_seed=2)
     seen = read_fit(fit, model)
     log_liks = log_likelihoods(seen, unit)
     rng = np.random.default_rng(3)
     exact, errors = [], []
     for position, label in enumerate(found.elpd_i[unit].to_numpy()):
-        kept = table[table[unit].astype(str) != label].reset_index(drop=True)
-        without = build(kept)
-        given = read_fit(sample(without, seed=10 + position), without)
+        without, fit_without = fits[label]
+        given = read_fit(fit_without, without)
         elpd, error = with_error(density(given, label, rng), (4, DRAWS))
         # The standard error of importance sampling, as in Vehtari, Gelman and Gabry (2017).
         log_lik = log_liks[:, position]
@@ -118,7 +136,7 @@ def conditional_elpd(seen):
     for position in range(len(seen.d.n)):
         evidence = seen.evidence(position)
         eta = np.log(mu[:, position] / (1 - mu[:, position]))
-        logp.append(evidence.log_lik(eta, np.log(nu[:, position])))
+        logp.append(evidence.log_lik(eta, np.log(nu[:, position]), seen.excess))
     posterior = seen.fit["posterior"].to_dataset()
     shape = (posterior.sizes["chain"], posterior.sizes["draw"])
     values = np.stack([x.reshape(shape) for x in logp], axis=-1)
@@ -244,7 +262,7 @@ def zones_left_out(table):
 
         zone, total = new(each(given.grand_mean), "zone"), 0.0
         spread = [each(x) for x in spread_of(given)]
-        for schools in family_of(original, "zone", original.d.positions["zone"][label]):
+        for schools in node_of(original, "zone", original.d.positions["zone"][label]):
             authority = new(zone, "authority")
             total = total + sum(marginal(seen, authority, *spread) for seen in schools)
         return log_mean_exp(total.reshape(given.n_draws, NEW_ZONES))
@@ -290,7 +308,7 @@ def test_simulated_effects_average_to_the_integral():
     simulated, error = with_error(density_of_school(students, eta, nu), (4, n // 4))
     sums = np.log(students).sum(), np.log1p(-students).sum()
     seen = Evidence(
-        lambda eta, x: beta_students_logp(len(students), *sums, expit(eta), np.exp(x)),
+        lambda eta, x, _: beta_students_logp(len(students), *sums, expit(eta), np.exp(x)),
         1.2,
         0.1,
         2.5,

@@ -68,6 +68,7 @@ PICTURES = {
         "prior_predictive",
         "spreads",
         "check",
+        "coefficients",
         "excellent",
         "shrinkage",
         "pooling",
@@ -80,14 +81,31 @@ PICTURES = {
         "nested",
         "nested_check",
     },
+    "panel": {"trajectories", "changes"},
 }
 
 
+@pytest.fixture(scope="module")
+def sample_once():
+    """Return `hbm.sample`, but that it returns the fit it has of the same model and settings."""
+    sample, fits = hbm.sample, {}
+
+    def fit_of(model, **settings):
+        observed = [model.rvs_to_values[rv].eval().tobytes() for rv in model.observed_RVs]
+        same = model.str_repr(), repr(observed), repr(settings)
+        if same not in fits:
+            fits[same] = sample(model, **settings)
+        return fits[same].copy(deep=True)
+
+    return fit_of
+
+
 @pytest.fixture
-def run(monkeypatch, tmp_path, capsys):
+def run(monkeypatch, tmp_path, capsys, sample_once):
     """Return a function that runs an example at small settings and returns what it printed."""
     monkeypatch.syspath_prepend(str(EXAMPLES))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(hbm, "sample", sample_once)
 
     def run_example(name, *arguments):
         small = ["--draws", "60", "--tune", "200", "--chains", "2", "--seed", "1"]
@@ -98,7 +116,7 @@ def run(monkeypatch, tmp_path, capsys):
 
 
 def pictures(folder):
-    files = [file for file in folder.iterdir() if file.suffix != ".xlsx"]
+    files = [file for file in folder.iterdir() if file.suffix not in (".xlsx", ".html")]
     assert all(file.stat().st_size > 5000 for file in files)
     png, svg = ({f.stem for f in files if f.suffix == ending} for ending in (".png", ".svg"))
     assert png == svg
@@ -152,6 +170,7 @@ class TestRun:
         assert re.search(r"^complete pooling +-[4-9]\d\.", printed, re.M)
         assert re.search(r"^ +2 +19\d\.\d+ +1\.00 +1 +1 +1\.0 +1$", printed, re.M)
         assert re.search(r"^a fifth country +1[78]\d\.", printed, re.M)
+        assert "an estimated mean height of 18" in (tmp_path / "out/page.html").read_text("utf-8")
 
     def test_scores(self, run, tmp_path):
         printed = run("scores", "--out", str(tmp_path / "out"))
@@ -174,13 +193,17 @@ class TestRun:
     def test_alberta_on_the_simulated_workbook(self, run, tmp_path):
         printed = run("alberta", "--compare")
         folder = tmp_path / "pictures" / "alberta"
-        assert pictures(folder) == PICTURES["alberta"] | {"comparison"}
+        assert pictures(folder) == PICTURES["alberta"] | {"comparison", "comparison_size"}
         sheets = pd.read_excel(folder / "schools.xlsx", sheet_name=None)
         assert list(sheets) == ["league", "shrinkage", "about"]
+        assert "A page for people is pictures/alberta/page.html" in printed
+        page = (folder / "page.html").read_text(encoding="utf-8")
+        assert "(simulated)</h1>" in page
+        assert "Which model predicts a school best" in page
         assert "school_name" in sheets["league"]
         assert re.search(r"^partial pooling +-?\d+\.", printed, re.M)
         assert re.search(r"^ *new school of a new authority +0\.[5-7]", printed, re.M)
-        assert len(re.findall("^Posterior predictive check", printed, re.M)) == 3
+        assert len(re.findall("^Posterior predictive check", printed, re.M)) == 4
         assert "these are no real schools" in printed
         n_schools, kept = map(
             int, re.search(r"(\d+) schools in .*; (\d+) in \d+", printed).groups()
@@ -202,6 +225,11 @@ class TestRun:
             "141 in 56 with at least 30 students." in printed
         )
         assert re.search(r"^school_mu\[0012\] +0\.6[34]", printed, re.M)
+        # Ten times the students: 6.0 ± 1.2 points and 1.5 ± 0.2 points with 4,000 draws, and here
+        # of 120, whose intervals' ends may be a third of an sd off.
+        tenfold = re.findall(r"tenfold: \S+ to \S+ +(0\.\d+)", printed)
+        assert float(tenfold[0]) == pytest.approx(0.060, abs=0.006)
+        assert float(tenfold[1]) == pytest.approx(0.015, abs=0.002)
         # Beta students meet the one standard and fall short of the other.
         shares = re.findall(r"(acceptable|excellent) +0\.[58] +(0\.\d+) +(0\.\d+)", printed)
         short = {standard: float(published) - float(model) for standard, published, model in shares}
@@ -215,12 +243,27 @@ class TestRun:
         # The model that looks at the published sds; small schools' are small by chance as often.
         assert float(spread[3][0]) == pytest.approx(0.194, abs=0.004)
 
-    def test_next_year_on_two_simulated_years(self, run, monkeypatch):
+    def test_next_year_on_three_simulated_years(self, run, monkeypatch):
         results = hbm.load_dataset("diploma")
-        two_years = results[results["year"] <= results["year"].min() + 1]
-        monkeypatch.setattr(hbm, "load_dataset", {"diploma": two_years}.get)
-        printed = run("next_year", "--course", "Mathematics 30-1")
-        assert re.search(r"^The model predicts better in [01] of 1 pairs of years", printed, re.M)
+        three_years = results[results["year"] <= results["year"].min() + 2]
+        monkeypatch.setattr(hbm, "load_dataset", {"diploma": three_years}.get)
+        printed = run("next_year", "--least-years", "2")
+        assert re.search(r"^In 2 pairs of years .* raw means in [0-2], and", printed, re.M)
+        assert re.search(r"^clustered +under 10", printed, re.M)
+        assert re.search(r"^panel, drawn +under 10", printed, re.M)
+        assert re.search(r"^In 1 pairs of years the panel is closer .* in [01], and", printed, re.M)
+
+    def test_panel(self, run, tmp_path):
+        printed = run("panel", "--out", str(tmp_path))
+        assert pictures(tmp_path) == PICTURES["panel"]
+        assert "Mathematics 30-1, 2015 to 2018: " in printed
+        assert re.search(r"^Panel: R-hat at most .* in 5 quantities, 0 divergences$", printed, re.M)
+        assert re.search(r"^persistence +0\.9", printed, re.M)
+        assert re.search(r"^From 2015 to 2018 \d+ of \d\d\d schools changed", printed, re.M)
+        # One standard error is 2 points.
+        inside = re.search(r"^89 % intervals hold (\d+) % of the means", printed, re.M)
+        assert 81 <= int(inside[1]) <= 97
+        assert "Expected in 2019" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
     def test_quiet(self, run, tmp_path):
         printed = run("heights", "--quiet", "--out", str(tmp_path))

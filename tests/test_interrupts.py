@@ -42,7 +42,7 @@ def sample(monkeypatch):
             return result
 
         monkeypatch.setattr(pm, "sample", of_sampler)
-        return hbm.sample(model, draws=1000, **settings)
+        return hbm.sample(model, draws=1000, method="nuts", **settings)
 
     return sample_with
 
@@ -121,7 +121,8 @@ def sample(*args, **kwargs):
 
 nutpie.sample = sample
 model = hbm.heights.partial_pooling(hbm.load_dataset("heights"))
-fit = hbm.sample(model, draws=5_000_000, chains=4, cores=2, random_seed=1, progressbar=False)
+settings = {"chains": 4, "cores": 2, "random_seed": 1, "progressbar": False, "method": "nuts"}
+fit = hbm.sample(model, draws=5_000_000, **settings)
 print(fit["posterior"].sizes["draw"], int(fit["posterior"]["mu"].isnull().sum()))
 """
 

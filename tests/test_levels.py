@@ -9,7 +9,6 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-from arviz_stats import mcse
 from fakes import fake_fit
 from models import build
 from scipy import stats
@@ -157,8 +156,11 @@ def test_the_model_is_the_density_of_its_equations(observed):
                     v["log_nu_school"], np.log(v["nu"]), v["tau_nu"]
                 ).sum(),
             }
+            excess = v["design_effect"] - 1 if observed == "exam" else 0.0
+            if observed == "exam":
+                expected["design_effect"] = stats.halfnorm.logpdf(excess, scale=p.design_effect_sd)
             of_row = (x[table["school"]].to_numpy() for x in (expit(school), v["nu_school"]))
-            expected[observed] = students(observed, table, *of_row)
+            expected[observed] = students(observed, table, *of_row, excess)
             assert set(terms) == set(expected)
             for name, value in expected.items():
                 np.testing.assert_allclose(terms[name], value, **CLOSE, err_msg=name)
@@ -170,7 +172,7 @@ def test_the_model_is_the_density_of_its_equations(observed):
 def test_the_names_go_from_the_top_down():
     model = in_zones()
     assert [v.name for v in model.free_RVs] == [
-        "eta", "tau_zone", "tau_authority", "tau_school", "nu", "tau_nu",
+        "eta", "tau_zone", "tau_authority", "tau_school", "nu", "tau_nu", "design_effect",
         "eta_zone", "eta_authority", "eta_school", "log_nu_school",
     ]  # fmt: skip
     assert model.description.units == LEVELS
@@ -432,7 +434,7 @@ def test_an_authority_can_be_shown_without_the_authorities_of_other_zones(pair):
 def test_variance_shares_are_those_of_simulated_students():
     known = {"eta": 0.7, "tau_zone": 0.6, "tau_authority": 0.4, "tau_school": 0.8}
     known |= {"nu": 5.0, "tau_nu": 0.5}
-    table = hbm.variance_shares(fake(in_zones(), 2, **known))
+    table = hbm.variance_shares(fake(in_zones(design_effect=1), 2, **known))
     assert list(table["level"]) == ["zone", "authority", "school", "student"]
     # Two students of one school, one of another of its authority, one of the zone's other.
     rng, n = np.random.default_rng(1), 1_000_000
@@ -751,11 +753,12 @@ def test_pits_are_probabilities(learned):
 def test_sensitivity_has_each_spread(pair):
     model, fit = pair
     table = hbm.prior_sensitivity(model, fit)
-    assert list(table.index) == ["eta", "tau_zone", "tau_authority", "tau_school", "nu", "tau_nu"]
+    top = ["eta", "tau_zone", "tau_authority", "tau_school", "nu", "tau_nu", "design_effect"]
+    assert list(table.index) == top
     assert np.isfinite(table[["prior", "likelihood"]]).all(axis=None)
 
 
-# Files and sampling
+# Files
 
 
 def test_a_saved_fit_comes_back_with_levels_and_priors(tmp_path, pair):
@@ -772,27 +775,3 @@ def test_a_saved_fit_comes_back_with_levels_and_priors(tmp_path, pair):
 
 def test_priors_by_level_stay_beside_the_others():
     assert dataclasses.replace(PRIORS, tau_school=0.3).tau_of("zone") == 0.65
-
-
-def zones_of(table):
-    return hbm.exams.nested(table, levels=ZONES)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::hbm.ConvergenceWarning")
-def test_many_tables_are_fitted_as_each_alone():
-    tables = {"a": exam_rows()}
-    few, *_ = hbm.simulate.exams([2, 1, 1, 2], [9, 30, 4, 12, 50, 20], zones=[1, 3], random_seed=2)
-    tables["b"] = few
-    settings = {"draws": 1000, "tune": 500, "chains": 2, "target_accept": 0.95, "random_seed": 4}
-    each = hbm.sample_each(zones_of, tables, progressbar=False, **settings)
-    assert not each.errors
-    for name, table in tables.items():
-        _, fit = each.fits[name]
-        alone = hbm.sample(zones_of(table), progressbar=False, **settings)
-        assert fit["constant_data"].to_dataset().equals(alone["constant_data"].to_dataset())
-        for variable, draws in alone["posterior"].data_vars.items():
-            same = fit["posterior"][variable]
-            error = np.hypot(mcse(same), mcse(draws))
-            z = (same.mean(("chain", "draw")) - draws.mean(("chain", "draw"))) / error
-            assert (np.abs(z) < SIGMAS).all(), variable

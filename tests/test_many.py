@@ -96,7 +96,9 @@ def test_models_of_like_size_are_compiled_once(tables, monkeypatch):
     tables["small"] = tables[2016][:1]
     tables[2016] = tables[2016][:3]
     executor = AtOnce()
-    each = sample_each(hbm.exams.nested, tables, executor=executor, progressbar=False)
+    each = sample_each(
+        hbm.exams.nested, tables, executor=executor, progressbar=False, method="nuts"
+    )
     assert list(each.fits) == list(tables)
     fits = [fit for _, fit in each.fits.values()]
     assert fits[:3] == [f"fit of {n} schools in room for 4" for n in (4, 3, 4)]
@@ -251,7 +253,7 @@ def poor_2016(tables, monkeypatch):
 def test_threads_say_which_fit_is_poor(poor_2016, executor):
     """What is caught by catch_warnings is the process's, and may be another thread's."""
     before = warnings.showwarning, list(warnings.filters)
-    settings = {"draws": 1000, "random_seed": 1, "progressbar": False}
+    settings = {"draws": 1000, "random_seed": 1, "progressbar": False, "method": "nuts"}
     with executor() as workers, pytest.warns(hbm.ConvergenceWarning) as caught:
         each = sample_each(hbm.exams.nested, poor_2016, executor=workers, **settings)
     assert len(caught) == 1
@@ -264,7 +266,8 @@ def test_threads_say_which_fit_is_poor(poor_2016, executor):
 
 
 def test_one_chain_is_not_judged(poor_2016):
-    each = sample_each(hbm.exams.nested, poor_2016, executor=AtOnce(), chains=1, progressbar=False)
+    settings = {"chains": 1, "progressbar": False, "method": "nuts"}
+    each = sample_each(hbm.exams.nested, poor_2016, executor=AtOnce(), **settings)
     assert len(each.fits) == 4
     assert not each.warnings
 
@@ -362,6 +365,21 @@ def test_processes_give_the_fits_of_this_one(tables):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "workers", [partial(ThreadPoolExecutor, 3), partial(ProcessPoolExecutor, 1)]
+)
+def test_independent_draws_are_the_same_wherever_they_are_made(tables, workers):
+    settings = {"draws": 100, "random_seed": 3, "progressbar": False}
+    here = sample_each(hbm.exams.nested, tables, executor=AtOnce(), **settings)
+    with workers() as executor:
+        there = sample_each(hbm.exams.nested, tables, executor=executor, **settings)
+    assert list(there.fits) == list(tables)
+    for key, (_, fit) in there.fits.items():
+        assert fit["sample_stats"].attrs["method"] == "direct"
+        assert fit["posterior"].to_dataset().equals(here.fits[key][1]["posterior"].to_dataset())
+
+
+@pytest.mark.slow
 def test_a_killed_process_is_an_error_of_its_fits(tables, monkeypatch):
     monkeypatch.setenv("PYTEST_CURRENT_TEST_PROCESS", str(os.getpid()))
     each = sample_each(killed, {2015: tables[2015][:3]}, **SMALL)
@@ -402,6 +420,26 @@ def poor_if_short(table):
         if len(table) == 3:
             pm.Deterministic("root", pm.math.sqrt(-(x**2)))
     return model
+
+
+def poor_and_silencing(table):
+    """Build a model that cannot be used, and leave warnings silenced, as a race of threads does."""
+    if threading.current_thread() is not threading.main_thread():
+        warnings.simplefilter("ignore")
+    return poor_if_short(table)
+
+
+def test_a_thread_that_leaves_warnings_silenced_does_not_silence_the_verdict(tables):
+    with pytest.warns(hbm.ConvergenceWarning, match="2016: .*finite 40"):
+        sample_each(
+            poor_and_silencing,
+            {2016: tables[2016][:3]},
+            executor=ThreadPoolExecutor(1),
+            draws=20,
+            tune=20,
+            chains=2,
+            progressbar=False,
+        )
 
 
 @pytest.mark.slow

@@ -240,7 +240,7 @@ def test_normal_group_against_quadrature(summarised, density):
 
 def test_gaussian_evidence_has_a_closed_form():
     # Conjugate in eta, and free of log nu: the two averages each have their exact answer.
-    seen = Evidence(lambda eta, log_nu: norm.logpdf(0.9, eta, 0.2) + 0.3 * log_nu, 0.9, 0.2, np.nan)
+    seen = Evidence(lambda eta, x, _: norm.logpdf(0.9, eta, 0.2) + 0.3 * x, 0.9, 0.2, np.nan)
     m, tau, log_nu, tau_nu = np.array([[0.5, 0.4, 1.5, 0.3], [1.5, 1e-3, 1.0, 2.0]]).T
     expected = norm.logpdf(0.9, m, np.hypot(0.2, tau)) + 0.3 * log_nu + (0.3 * tau_nu) ** 2 / 2
     np.testing.assert_allclose(marginal(seen, m, tau, log_nu, tau_nu), expected, atol=1e-6)

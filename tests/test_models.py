@@ -7,6 +7,7 @@ import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
 import pytest
+from fakes import prior_draws
 from models import MODELS, build, model_function, table_for
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant
@@ -337,9 +338,9 @@ def test_numbers_of_the_table_are_not_changed_one_by_one(name):
 
 def test_a_fit_whose_data_were_changed_behind_its_back_is_refused():
     model = build("exams.nested").copy()  # anybody's own model, with the same names
-    prior = hbm.sample_prior_predictive(model, 5, random_seed=1)
+    prior = prior_draws(model, 5)
     pm.set_data({"mean": model["mean"].get_value()[::-1].copy()}, model=model)
-    changed = hbm.sample_prior_predictive(model, 5, random_seed=1)
+    changed = prior_draws(model, 5)
     hbm.shrinkage(prior.assign(posterior=prior["prior"]), "school")
     with pytest.raises(ValueError, match=r"the fit contradicts itself: of school .* pm\.set_data"):
         hbm.shrinkage(changed.assign(posterior=changed["prior"]), "school")

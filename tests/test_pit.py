@@ -317,8 +317,9 @@ def test_the_level_is_shared_among_the_tests():
 
 def test_a_report_says_what_a_p_value_is_and_can_be_made_by_hand():
     table = pd.DataFrame({"school": list("abcd"), "pit": [0.1, 0.4, 0.7, 0.8]})
-    pit = LooPit(True, 0.9, table, "school")
-    assert "right predictions would look as wrong as these at most 90 times in 100" in str(pit)
+    for p, said in ((1.0, "100"), (0.9, "90"), (0.0995, "10"), (0.014, "1.4"), (0.00031, "0.031")):
+        pit = LooPit(True, p, table, "school")
+        assert f"right predictions would look as wrong as these at most {said} times" in str(pit)
     worse = LooPit(False, 0.001, table.assign(pit=[0.01, 0.02, 0.02, 0.03]), "school")
     assert worse.verdict == (
         "Predictions of a school left out are not right: they are mostly too high."

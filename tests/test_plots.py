@@ -353,6 +353,28 @@ def test_agreement():
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("True mean", "Empirical mean")
 
 
+def test_agreement_of_shares_hardly_reaches_beyond_0_and_1():
+    table = pd.DataFrame({"published": [0.0, 0.4, 1.0], "by_the_model": [0.1, 0.5, 0.9]})
+    assert plots.plot_agreement(table, "published", "by_the_model", unit="%").get_xlim() == (
+        pytest.approx((-0.02, 1.02))
+    )
+    low, high = plots.plot_agreement(table, "published", "by_the_model").get_xlim()
+    assert (low, high) == pytest.approx((-0.08, 1.08))
+
+
+def test_a_few_simulated_data_sets_that_hardly_vary_do_not_hide_the_others():
+    rng = np.random.default_rng(1)
+    sds = np.r_[np.ones(38), 0.01, 0.01]
+    draws = rng.normal(size=(40, 200)) * sds[:, None]
+    ax = plots.plot_predictive(draws, observed=rng.normal(size=200) / 3)
+    peaks = [line.get_xydata()[:, 1].max() for line in ax.lines]
+    assert max(peaks) > 20
+    assert peaks[-1] < ax.get_ylim()[1] < 2
+    # Where all vary alike, nothing is cut off.
+    ax = plots.plot_predictive(draws[:38])
+    assert max(line.get_xydata()[:, 1].max() for line in ax.lines[:38]) < ax.get_ylim()[1]
+
+
 def test_students_stand_by_district_and_school():
     table = pd.DataFrame(
         {
@@ -664,8 +686,13 @@ def test_funnel_counts_and_names_those_outside():
     assert legend_texts(ax) == [
         "if all were alike: 4 of 6 outside, 0.6 expected",
         "as they differ: 1 of 6 outside, 0.6 expected",
+        "mean of the population",
     ]
     lower, upper = ax.lines[:2]
+    # Limits without far ones: the filled diamond of those outside stands beside the dashed lines.
+    shown = ax.get_legend().get_lines()[0]
+    assert (shown.get_marker(), shown.get_linestyle()) == ("D", "--")
+    assert to_hex(shown.get_markerfacecolor()) == to_hex(outside.get_facecolor()[0])
     assert_allclose(lower.get_xydata(), limits[["n_students", "lower"]])
     assert_allclose(upper.get_xydata(), limits[["n_students", "upper"]])
     band = ax.collections[0].get_paths()[0].vertices
@@ -904,13 +931,33 @@ def test_estimates_do_not_depend_on_the_order_of_dimensions(fit):
     )
 
 
+def test_estimates_by_group_and_year():
+    draws = np.random.default_rng(1).normal(size=(2, 50, 2, 3))
+    years = [2015, 2016, 2019]
+    fit = azb.from_dict(
+        {"posterior": {"mu_school": draws}},
+        dims={"mu_school": ["school", "year"]},
+        coords={"school": ["b", "a"], "year": years},
+    )
+    table = estimates(fit, "mu_school", prob=0.5)
+    assert list(table.columns) == ["school", "year", "mean", "sd", "lower", "upper"]
+    assert list(zip(table["school"], table["year"], strict=True)) == [
+        (school, year) for school in "ba" for year in years
+    ]
+    one = draws[..., 1, 2].ravel()
+    quartiles = np.quantile(one, [0.25, 0.75])
+    numbers = table.loc[5, "mean":].to_numpy(float)
+    assert_allclose(numbers, [one.mean(), one.std(ddof=1), *quartiles])
+
+
 def test_estimates_name_what_is_there(fit):
     with pytest.raises(ValueError, match=r"no variable 'mu_schol'; it has: .*Did you mean 'mu_sch"):
         estimates(fit, "mu_schol")
     with pytest.raises(ValueError, match=r"'mu' has no dimension .*as in: mu_school"):
         estimates(fit, "mu")
-    with pytest.raises(ValueError, match=r"'two' has dimensions \['school', 'year'\]"):
-        estimates(fit, "two")
+    fit["posterior"]["three"] = fit["posterior"]["two"].expand_dims("course")
+    with pytest.raises(ValueError, match=r"'three' has dimensions \['course', 'school', 'year'\]"):
+        estimates(fit, "three")
     with pytest.raises(ValueError, match="95 %"):
         estimates(fit, "mu_school", prob=95)
     with pytest.raises(TypeError, match=r"must be an xarray\.DataTree, got DataFrame"):

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from fake_panels import fake_panel
 from pictures import (
     CALLS,
     by_label,
@@ -57,6 +58,8 @@ CALLERS = {
     "means": lambda x: plots.plot_densities(students_table(3), "score", "school", truth=x),
     "level": lambda x: plots.plot_ranks(CALLS["plot_ranks"](3)[0][0], prob=x),
     "observed": lambda x: plots.plot_predictive_by_group(replicated(3), x),
+    "groups": lambda x: plots.plot_trajectories(fake_panel(4), x),
+    "band": lambda x: plots.plot_trajectories(fake_panel(4), ["1"], prob=x),
     "picture": lambda x: plots.save_figure(x, "picture"),
 }
 
@@ -85,6 +88,12 @@ CALLERS = {
         ("points", 0.5, TypeError, "points must hold one array a row .*got float"),
         ("means", 0.5, TypeError, "'truth' must map labels to numbers, .*got float"),
         ("observed", [0.5, 0.6, 0.7], TypeError, "'observed' must map labels .*got list"),
+        ("groups", "1", TypeError, r"groups must be labels, such as \['1', '2'\].* got '1'"),
+        ("groups", 1, TypeError, "groups must be labels"),
+        ("groups", ["1", "12"], ValueError, "the fit has no school '12'"),
+        ("groups", [], ValueError, "0 schools cannot be told apart .* choose 1 to 7"),
+        ("band", "0.9", TypeError, "prob must be a number, got '0.9'"),
+        ("band", 90, ValueError, "prob must lie between 0 and 1, got 90"),
         ("picture", "ranks", TypeError, "picture must be .*Axes or a Figure.*got str"),
         ("picture", [1], TypeError, "picture must be .*Axes or a Figure.*got list"),
     ],

@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pictures import (
     CALLS,
     authorities_table,
+    changes_table,
     comparison_table,
     estimates_table,
     exam_table,
@@ -124,6 +125,7 @@ def test_shortened_names_show_where_they_differ():
     [
         (plots.plot_shrinkage, shrinkage_table),
         (plots.plot_ranks, ranks_table),
+        (plots.plot_changes, changes_table),
         (plots.plot_estimates, estimates_table),
         (plots.plot_exam_table, exam_table),
     ],
@@ -235,6 +237,7 @@ def test_spreads_none_of_which_varies():
 
 WITH_LEVEL = {
     "plot_caterpillar": lambda t, **k: plots.plot_caterpillar(t, exam_table(5), **k),
+    "plot_changes": plots.plot_changes,
     "plot_estimates": plots.plot_estimates,
     "plot_funnel": lambda t, **k: plots.plot_funnel(shrinkage_table(5), t, **k),
     "plot_nesting": lambda t, **k: plots.plot_nesting(shrinkage_table(5), t, **k),
@@ -243,6 +246,7 @@ WITH_LEVEL = {
 }
 TABLES = {
     "plot_caterpillar": estimates_table(5),
+    "plot_changes": changes_table(5),
     "plot_estimates": estimates_table(5),
     "plot_funnel": limits_table(),
     "plot_nesting": authorities_table(5),

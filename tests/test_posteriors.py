@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
+from conftest import WELL
 from models import MODELS, build, model_function, table_for
 from scipy.stats import norm
 
@@ -18,9 +19,8 @@ OTHERS = [n for n in MODELS if n not in RECOMMENDED and "complete" not in n]
 FOR_SLOW_CHAINS = {"draws": 8000, "target_accept": 0.99}
 
 
-def sample(model, seed=1, **settings):
-    settings = {"draws": 2000, "tune": 1000, "target_accept": 0.95} | settings
-    return hbm.sample(model, random_seed=seed, progressbar=False, **settings)
+def sample(model, seed, **settings):
+    return hbm.sample(model, random_seed=seed, progressbar=False, **WELL | settings)
 
 
 def differences(first, second):
@@ -66,19 +66,6 @@ def test_parameterisations_of_the_other_models_agree(name, parameterisation, inf
     assert_same_posterior(informed_fits(name), other)
 
 
-@pytest.fixture(scope="module")
-def informed_fits():
-    """Return a function that samples a model in the informed form, once."""
-    fits = {}
-
-    def fit_of(name):
-        if name not in fits:
-            fits[name] = sample(build(name))
-        return fits[name]
-
-    return fit_of
-
-
 @pytest.mark.slow
 def test_published_heights_have_the_posterior_of_the_people(informed_fits):
     people = table_for("heights")
@@ -105,11 +92,18 @@ def test_eight_schools_in_anybodys_model():
         assert abs(float(draws.mean()) - mean) < error + 4 * float(azs.mcse(draws))
 
 
-@pytest.mark.slow
-def test_the_real_table_is_sampled_well_by_default(diploma):
+@pytest.fixture(scope="module")
+def real(diploma):
+    """Return a real table of exams, and its fit by default."""
     table = hbm.exam_table(diploma, course="Mathematics 30-1", year=2016)
+    model = hbm.exams.nested(table)
+    return table, hbm.sample(model, random_seed=5, progressbar=False, method="nuts")
+
+
+@pytest.mark.slow
+def test_the_real_table_is_sampled_well_by_default(real):
+    table, fit = real
     assert len(table) == 318
-    fit = hbm.sample(hbm.exams.nested(table), random_seed=5, progressbar=False)
     diagnosis = hbm.diagnose(fit)
     assert diagnosis.ok, str(diagnosis)
     checks = diagnosis.checks.set_index("check")["value"]
@@ -124,22 +118,35 @@ def test_means_alone_are_sampled_well_by_default(name):
     sizes = np.exp(rng.uniform(np.log(6), np.log(200), 60)).astype(int)
     table = hbm.simulate.exams([6] * 10, sizes, random_seed=2)[0]
     model = model_function(name)(table, observe="mean")
-    diagnosis = hbm.diagnose(hbm.sample(model, random_seed=3, progressbar=False))
+    fit = hbm.sample(model, random_seed=3, progressbar=False, method="nuts")
+    diagnosis = hbm.diagnose(fit)
+    assert diagnosis.ok, str(diagnosis)
+
+
+@pytest.mark.calibration
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("source", ["the simulated workbook", "the real workbook"])
+def test_means_alone_of_hundreds_of_schools(source, seed, request):
+    real = source == "the real workbook"
+    results = request.getfixturevalue("diploma") if real else hbm.load_dataset("diploma")
+    table = hbm.exam_table(results, course="Mathematics 30-1", year=2016)
+    model = hbm.exams.nested(table, observe="mean")
+    fit = hbm.sample(model, random_seed=seed, progressbar=False, method="nuts")
+    diagnosis = hbm.diagnose(fit)
+    print(diagnosis)
     assert diagnosis.ok, str(diagnosis)
 
 
 @pytest.mark.slow
-def test_schools_without_sd_leave_the_others_as_they_were(diploma):
-    table = hbm.exam_table(diploma, course="Mathematics 30-1", year=2016)
+def test_schools_without_sd_leave_the_others_as_they_were(real):
+    table, fit = real
     removed = np.random.default_rng(1).random(len(table)) < 1 / 3
     some = table.assign(sd=table["sd"].mask(removed))
-    fits = [
-        hbm.sample(hbm.exams.nested(each), random_seed=seed, progressbar=False)
-        for seed, each in enumerate((table, some))
-    ]
-    diagnosis = hbm.diagnose(fits[1])
+    model = hbm.exams.nested(some)
+    fit_of_some = hbm.sample(model, random_seed=1, progressbar=False, method="nuts")
+    diagnosis = hbm.diagnose(fit_of_some)
     assert diagnosis.ok, str(diagnosis)
-    whole, part = (hbm.shrinkage(fit, "school") for fit in fits)
+    whole, part = (hbm.shrinkage(each, "school") for each in (fit, fit_of_some))
     # Estimates hang together through the population alone: they move by a part of their own sd.
     moved = (part["mean"] - whole["mean"]).abs() / whole["sd"]
     assert moved[~removed].max() < 0.3
@@ -153,5 +160,6 @@ def test_two_groups_are_enough():
     """With two, the spread between groups is told by its prior, and must still be sampled."""
     table = pd.DataFrame({"school": ["a", "b"], "authority": ["x", "y"]})
     table = table.assign(n_students=[6, 40], mean=[0.5, 0.7], sd=[0.2, 0.18])
-    fit = hbm.sample(hbm.exams.nested(table), random_seed=1, progressbar=False)
+    model = hbm.exams.nested(table)
+    fit = hbm.sample(model, random_seed=1, progressbar=False, method="nuts")
     assert hbm.diagnose(fit).ok, str(hbm.diagnose(fit))

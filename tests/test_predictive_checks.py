@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from fakes import fake_exams_nested, fake_fit
+from fakes import fake_exams_nested, fake_fit, prior_draws
 from known_exams import AUTHORITIES, SIZES, TRUTH, fitted_to, known_exams, row, summaries
 from models import MODELS, build, table_for
 from scipy import stats
@@ -53,7 +53,7 @@ def test_statistics_of_individuals_follow_their_definitions():
     residual = table["score"] - table.groupby("school")["score"].transform("mean")
     for of in (table, mixed):
         model = hbm.scores.nested(of)
-        prior = hbm.sample_prior_predictive(model, 99, random_seed=1)
+        prior = prior_draws(model, 99)
         check = hbm.check_predictive(model, prior, random_seed=1)
         assert row(check, "lowest")["observed"] == table["score"].min()
         assert row(check, "highest")["observed"] == table["score"].max()
@@ -206,9 +206,7 @@ def test_a_prior_that_excludes_the_data_fails_and_a_wide_one_passes():
     narrow = hbm.heights.Priors(mu_mean=100, mu_sd=1, tau_country=1, sigma=1)
     for priors, ok in ((hbm.heights.Priors(), True), (narrow, False)):
         model = hbm.heights.partial_pooling(table, priors=priors)
-        check = hbm.check_predictive(
-            model, hbm.sample_prior_predictive(model, random_seed=1), random_seed=1
-        )
+        check = hbm.check_predictive(model, prior_draws(model, 1000), random_seed=1)
         assert check.ok is ok
         assert check.source == "prior"
         assert "Prior predictive check" in str(check)
@@ -383,7 +381,7 @@ def test_other_models_and_fits_are_refused(known):
         hbm.check_predictive(fit, fit)
     nothing = hbm.article.score_prior_predictive()
     with pytest.raises(ValueError, match="which observes nothing, is not one of them"):
-        hbm.check_predictive(nothing, hbm.sample_prior_predictive(nothing, 99, random_seed=1))
+        hbm.check_predictive(nothing, prior_draws(nothing, 99))
     with pytest.raises(ValueError, match="the fit is not of this model: it has no draws of mu"):
         hbm.check_predictive(build("heights.partial_pooling"), fit)
     with pytest.raises(ValueError, match="no group 'posterior'"):

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -79,6 +80,7 @@ class TestCode:
         assert {file.name for file in tmp_path.iterdir()} == shown | {
             "mine.csv",
             "league_table.xlsx",
+            "maths.html",
         }
 
     # Whether one of 24 hospitals weighs too much is the table's matter, and told.
@@ -99,5 +101,35 @@ class TestCode:
             "hospitals.svg",
         }
 
+    # A fit of few schools may miss a check by a hair; what is run here is the page's code.
+    @pytest.mark.filterwarnings("ignore::hbm.ConvergenceWarning")
+    def test_several_years(self, tmp_path, monkeypatch, capsys):
+        sizes = np.add(np.resize([[6], [30], [80]], (12, 1)), [0, 3, 1, 2])
+        table, _ = hbm.simulate.exam_panel([3] * 4, sizes, years=range(2016, 2020), random_seed=3)
+        table["school"] = table["school"].str.zfill(4)
+        columns = ["year", "school", "authority", "n_students", "mean", "sd"]
+        table[columns].to_csv(tmp_path / "years.csv", index=False)
+        names = run(BLOCKS[3], tmp_path, monkeypatch)
+        assert "R-hat" in capsys.readouterr().out
+        assert dict(names["predicted"]["predictions"].sizes)["cell"] == 12
+        shown = {f"{name}.{end}" for name in ("changes", "trajectories") for end in ("png", "svg")}
+        assert {file.name for file in tmp_path.iterdir()} == shown | {"years.csv", "years.xlsx"}
+
+    @pytest.mark.filterwarnings("ignore::hbm.ConvergenceWarning")
+    def test_what_is_known_of_a_school(self, tmp_path, monkeypatch, capsys):
+        sizes = np.resize([6, 30, 80], 24)
+        table, *_ = hbm.simulate.exams([3] * 8, sizes, moved=np.log(sizes / 30), random_seed=3)
+        columns = ["school", "authority", "n_students", "mean", "sd"]
+        table[columns].to_csv(tmp_path / "mine.csv", index=False)
+        names = run(BLOCKS[4], tmp_path, monkeypatch)
+        assert "log_n_students" in capsys.readouterr().out
+        # Ten times the students: 2.3 logits, half a hundred points.
+        assert names["effects"]["lower"][0] > 0.2
+        assert {file.name for file in tmp_path.iterdir()} == {
+            "mine.csv",
+            "coefficients.png",
+            "coefficients.svg",
+        }
+
     def test_there_are_no_other_blocks(self):
-        assert len(BLOCKS) == 3
+        assert len(BLOCKS) == 5

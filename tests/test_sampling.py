@@ -12,6 +12,7 @@ import xarray as xr
 
 import hbm
 from hbm.sampling import posterior as sampling
+from hbm.sampling import predictive
 
 SETTINGS = {"draws": 50, "tune": 100, "chains": 2, "progressbar": False}
 
@@ -151,12 +152,12 @@ def test_notes_are_left_out_by_two_threads_at_a_time_and_come_back():
     second_is_in, first_is_out = threading.Event(), threading.Event()
 
     def second():
-        with sampling.without_notes():
+        with predictive.without_notes():
             second_is_in.set()
             first_is_out.wait(5)
 
     thread = threading.Thread(target=second)
-    with sampling.without_notes():
+    with predictive.without_notes():
         thread.start()
         second_is_in.wait(0.2)
         assert log.level == logging.WARNING
@@ -234,6 +235,25 @@ def test_large_models_in_the_informed_form_tune_for_less(schools, parameterisati
     table = hbm.simulate.exams([4] * (schools // 4), 30, random_seed=1)[0]
     model = hbm.exams.partial_pooling(table, parameterisation=parameterisation)
     assert sampling.adaptation(model, tune, None)[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("schools", "observe", "design_effect", "expected"),
+    [
+        (60, "mean and sd", None, 0.85),
+        (60, "mean", None, 0.95),
+        (60, "mean", 1, 0.9),
+        (20, "mean and sd", None, 0.95),
+        (20, "mean and sd", 1, 0.9),
+    ],
+)
+def test_steps_are_smaller_where_little_tells_a_design_effect(
+    schools, observe, design_effect, expected
+):
+    table = hbm.simulate.exams([4] * (schools // 4), 30, random_seed=1)[0]
+    model = hbm.exams.partial_pooling(table, observe=observe, design_effect=design_effect)
+    assert sampling.adaptation(model, None, None)[1] == expected
+    assert sampling.adaptation(model, None, 0.7)[1] == 0.7
 
 
 def test_only_nutpie_tunes_for_less(monkeypatch):

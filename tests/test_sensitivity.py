@@ -164,10 +164,12 @@ def test_the_likelihood_of_exams_has_the_effects_integrated_out(nested):
 
 def test_only_the_top_of_the_hierarchy_is_scaled():
     model = build("exams.nested")
-    fit = fake_exams_nested(model, 200)
+    design_effect = 1 + np.abs(np.random.default_rng(3).normal(size=200))
+    fit = fake_exams_nested(model, 200, design_effect=design_effect)
     before = fit.copy(deep=True)
     table = hbm.prior_sensitivity(model, fit)
-    assert list(table.index) == ["eta", "tau_authority", "tau_school", "nu", "tau_nu"]
+    top = ["eta", "tau_authority", "tau_school", "nu", "tau_nu", "design_effect"]
+    assert list(table.index) == top
     assert fit.identical(before)
     # Effects of groups, however unlikely, have no part in it.
     fit["posterior"]["eta_school"][:] = np.linspace(-9, 9, 200)[None, :, None]
@@ -182,6 +184,7 @@ DISTINCT = hbm.exams.Priors(
     nu_median=5.0,
     nu_log_sd=0.35,
     tau_nu=0.2,
+    design_effect_sd=0.7,
 )
 
 
@@ -194,6 +197,7 @@ def test_every_prior_is_scaled_its_own():
         "tau_school": rng.uniform(0.3, 0.7, n),
         "nu": rng.uniform(4, 8, n),
         "tau_nu": rng.uniform(0.2, 0.4, n),
+        "design_effect": rng.uniform(1.1, 2.5, n),
     }
     fit = fake_exams_nested(model, n, **draws)
     log_prior = {
@@ -202,6 +206,7 @@ def test_every_prior_is_scaled_its_own():
         "tau_school": stats.halfnorm.logpdf(draws["tau_school"], scale=0.45),
         "nu": stats.lognorm.logpdf(draws["nu"], 0.35, scale=5),
         "tau_nu": stats.halfnorm.logpdf(draws["tau_nu"], scale=0.2),
+        "design_effect": stats.halfnorm.logpdf(draws["design_effect"], 1, 0.7),
     }
 
     def moves(priors):

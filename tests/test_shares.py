@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
-from fakes import fake_exams_nested, fake_fit
+from fakes import fake_exams_nested, fake_fit, prior_draws
 from models import build, table_for
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import norm
@@ -57,7 +57,7 @@ def test_shares_of_heights_are_those_of_a_normal():
 @pytest.mark.parametrize("name", ["exams.complete_pooling", "exams.no_pooling", "scores.nested"])
 def test_every_model_has_shares(name):
     model = build(name)
-    prior = hbm.sample_prior_predictive(model, 10, random_seed=1)
+    prior = prior_draws(model, 10)
     fit = prior.assign(posterior=prior["prior"])
     shares = hbm.shares(fit, above=0.5)
     assert shares["share"].between(0, 1).all()
@@ -87,7 +87,7 @@ def test_the_table_is_labelled(exams):
 def test_all_that_a_school_stands_in_is_named():
     table = table_for("exams").assign(zone="z")
     model = hbm.exams.nested(table, levels=("authority", "zone"))
-    prior = hbm.sample_prior_predictive(model, 10, random_seed=1)
+    prior = prior_draws(model, 10)
     shares = hbm.shares(prior.assign(posterior=prior["prior"]), above=0.5)
     assert list(shares.columns[:3]) == ["school", "authority", "zone"]
     assert (shares["zone"] == "z").all()

@@ -13,6 +13,7 @@ import pandas as pd
 import pymc as pm
 import pytest
 import xarray as xr
+from fakes import prior_draws
 from models import build, table_for
 from scipy.stats import rankdata
 
@@ -21,7 +22,7 @@ import hbm
 
 def prior_as_fit(model):
     """Return draws of the prior with the groups of a fit."""
-    prior = hbm.sample_prior_predictive(model, draws=10, random_seed=1)
+    prior = prior_draws(model, 10)
     data = {name: prior[name] for name in prior.children if name.endswith("data")}
     return xr.DataTree.from_dict({"posterior": prior["prior"], **data})
 
@@ -83,8 +84,10 @@ def test_files_open_without_hbm_and_say_what_they_hold(exams, saved):
         assert tree.attrs["hbm_model"] == "hbm.exams.nested"
         assert json.loads(tree.attrs["hbm_arguments"]) == {
             "observe": "mean",
+            "design_effect": None,
             "parameterisation": "informed",
             "levels": ["authority"],
+            "predictors": [],
             "group": "school",
             "individual": "student",
             "value": "exam",
@@ -307,6 +310,7 @@ def test_files_of_earlier_versions_are_read_and_can_be_used(name, parent, elpd):
     draws = stored["posterior"]["mu_school"]
     xr.testing.assert_equal(fit["posterior"].to_dataset(), stored["posterior"].to_dataset())
     assert fit["posterior"].attrs["tuning_steps"] == 200
+    assert model.description.design_effect == 1  # which is what they were fitted with
 
     table = hbm.shrinkage(fit, "school").set_index("school")
     assert table["mean"][labels].to_numpy() == pytest.approx(draws.mean(("chain", "draw")))
@@ -383,10 +387,9 @@ def test_labels_of_any_script_come_back(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::hbm.ConvergenceWarning")
-def test_a_fit_goes_on_in_another_process(tmp_path):
+def test_a_fit_goes_on_in_another_process(informed_fits, tmp_path):
     table = table_for("exams")
-    model = hbm.exams.nested(table)
-    fit = hbm.sample(model, 500, chains=2, random_seed=1, progressbar=False)
+    model, fit = hbm.exams.nested(table), informed_fits("exams.nested")
     with_predictive = hbm.sample_posterior_predictive(model, fit, progressbar=False)
     path = hbm.save(model, with_predictive, tmp_path / "fit.nc")
     here = hbm.predict(model, fit, table, random_seed=1)["predictions"]["mean"].mean()

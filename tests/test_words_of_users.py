@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from fakes import fake_fit
+from fakes import fake_fit, prior_draws
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from scipy.special import expit
@@ -134,7 +134,7 @@ def test_what_is_to_be_learned_is_named_by_the_words(name, dims):
 
 def test_prior_draws_have_the_words(case):
     name, _, model, _ = case
-    prior = hbm.sample_prior_predictive(model, 20, random_seed=1)
+    prior = prior_draws(model, 20)
     observed = {"hospitals": "recovery", "patients": "recovery", "teams": "points"}[name]
     assert observed in prior["prior_predictive"]
     for node in prior.subtree:
@@ -173,7 +173,9 @@ def test_tables_have_the_words(case):
             assert table.attrs["proportions"] == (unit == "%")
     assert d.size in tables[d.group]
     assert d.size == tables["limits"].columns[0] == tables["limits"].attrs["size"]
-    assert list(tables["variance"]["level"]) == [*(x.name for x in d.levels), d.individual]
+    cohort = ["cohort"] if d.clustered else []
+    levels = [*(x.name for x in d.levels), *cohort, d.individual]
+    assert list(tables["variance"]["level"]) == levels
 
 
 def test_upper_levels_count_their_members(hospitals):
@@ -199,7 +201,7 @@ def test_the_check_speaks_of_them(case, new_groups):
         assert_own(text)
     assert f"{d.individual}s within a {d.group}" in str(check)
     assert check.group == d.group
-    prior = hbm.sample_prior_predictive(model, 120, random_seed=1)
+    prior = prior_draws(model, 120)
     assert_own(hbm.check_predictive(model, prior, random_seed=1))
 
 
@@ -245,7 +247,7 @@ def texts(ax):
 def pictures_of_fits(model, fit):
     d = model.description
     schools, own = hbm.shrinkage(fit, d.group), hbm.estimates(fit, d.mean_name)
-    prior = hbm.sample_prior_predictive(model, 100, random_seed=1)
+    prior = prior_draws(model, 100)
     check = hbm.check_predictive(model, fit, draws=100, random_seed=1)
     result = hbm.loo(model, fit, d.group)
     sizes = pd.DataFrame({d.group: d.coords[d.group], d.size: d.n.astype(int)})

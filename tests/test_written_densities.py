@@ -23,23 +23,34 @@ import hbm
 CLOSE = {"rtol": 1e-9, "atol": 1e-7}
 # 4.5 standard errors: seven in a million, were it Normal.
 SIGMAS = 4.5
-HEIGHTS = hbm.heights.Priors(mu_mean=181, mu_sd=7, tau_country=4, sigma=5.5, no_pooling_sd=23)
+HEIGHTS = hbm.heights.Priors(
+    mu_mean=181, mu_sd=7, tau_country=4, sigma=5.5, beta_sd=2.5, no_pooling_sd=23
+)
 BETA = {
     "eta_mean": 0.4,
     "eta_sd": 0.7,
     "tau_parent": 0.25,
     "tau_school": 0.8,
+    "tau_year": 0.15,
     "nu_median": 6.0,
     "nu_log_sd": 0.6,
     "tau_nu": 0.35,
     "no_pooling_sd": 1.2,
+    "design_effect_sd": 1.4,
+    "beta_sd": 0.45,
+    "gamma_sd": 0.21,
 }
 PRIORS = {
     "heights": HEIGHTS,
     "scores": hbm.scores.Priors(**BETA),
     "exams": hbm.exams.Priors(**BETA),
 }
-OBSERVED = {"heights": ["height", "summary"], "scores": ["score"], "exams": ["exam", "exam_mean"]}
+OBSERVED = {
+    "heights": ["height", "summary"],
+    "scores": ["score"],
+    "exams": ["exam", "exam_mean", "exam of a known design effect"],
+}
+KNOWN = 1.7  # design effect
 CASES = [(name, observed) for name in MODELS for observed in OBSERVED[name.split(".")[0]]]
 
 
@@ -127,24 +138,30 @@ def written_beta(level, observed, table, p, v):
         centre = eta_parent[table.groupby("school")[parent].first()[eta_school.index]].to_numpy()
     if level in ("partial_pooling", "nested"):
         terms["eta_school"] = stats.norm.logpdf(eta_school, centre, v["tau_school"]).sum()
+    excess = 0.0
+    if observed == "exam of a known design effect":
+        observed, excess = "exam", KNOWN - 1
+    elif "design_effect" in v:
+        excess = v["design_effect"] - 1
+        terms["design_effect"] = stats.halfnorm.logpdf(excess, scale=p.design_effect_sd)
     mu_school = expit(eta_school)
     terms[observed] = students(
-        observed, table, *(of_row(x, table, "school") for x in (mu_school, nu_school))
+        observed, table, *(of_row(x, table, "school") for x in (mu_school, nu_school)), excess
     )
     return terms, means | {"mu_school": mu_school, "nu_school": nu_school}
 
 
-def students(observed, table, mu, nu):
+def students(observed, table, mu, nu, excess):
     """Return the log density of what was observed of Beta students, μ and ν by row."""
     if observed == "score":
         return stats.beta.logpdf(table["score"], mu * nu, (1 - mu) * nu).sum()
     mean, sd, n = (table[name].to_numpy() for name in ("mean", "sd", "n_students"))
-    trials = n * (nu + 1) - 1
+    trials = (n * (nu + 1) + excess) / (1 + excess) - 1
     log_mean = stats.beta.logpdf(mean, mu * trials, (1 - mu) * trials)
     if observed == "exam_mean":
         return log_mean.sum()
     several = n > 1
-    pairs = plain_summary.logp(*(x[several] for x in (mean, sd, n, mu, nu)))
+    pairs = plain_summary.logp(*(x[several] for x in (mean, sd, n, mu, nu)), excess)
     return log_mean[~several].sum() + pairs.sum()
 
 
@@ -177,6 +194,8 @@ def test_a_model_is_the_density_of_its_equations(name, observed):
     module, level = name.split(".")
     table, priors = table_of(observed), PRIORS[module]
     options = {"observe": "mean"} if observed == "exam_mean" else {}
+    if observed == "exam of a known design effect":
+        options = {"design_effect": KNOWN}
     informed, centred = (
         model_function(name)(table, priors=priors, parameterisation=by, **options)
         for by in ("informed", "centred")
@@ -239,6 +258,7 @@ def written_priors(module, p):
         "tau_school": (stats.halfnorm(scale=p.tau_school), float),
         "nu": (stats.norm(np.log(p.nu_median), p.nu_log_sd), np.log),
         "tau_nu": (stats.halfnorm(scale=p.tau_nu), float),
+        "design_effect": (stats.halfnorm(1, p.design_effect_sd), float),
     }
 
 

@@ -121,7 +121,10 @@ def _difference(a: Description, b: Description, unit: str) -> str | None:
     """Say what differs between the data of two fits."""
     if a.observed != b.observed:
         return f"observe different things, {a.observed!r} and {b.observed!r}"
-    for dim in dict.fromkeys([a.group, unit]):
+    if a.panel != b.panel:
+        return "are of one year and of several"
+    dims = [a.group, *(["cell"] if a.panel else []), *([] if unit == a.last else [unit])]
+    for dim in dict.fromkeys(dims):
         if dim not in a.coords or dim not in b.coords:
             return f"have no {dim} in common"
         first, second = a.coords[dim], b.coords[dim]
@@ -132,16 +135,16 @@ def _difference(a: Description, b: Description, unit: str) -> str | None:
                 shown = ", ".join(map(repr, only[:5]))
                 return f"have a different {dim}: only one of them has {shown}"
             return f"have the same labels of {dim} in another order; sort their tables alike"
-    if unit not in (a.individual, a.group):
-        moved = a.coords[a.group][a.ancestor_of(unit) != b.ancestor_of(unit)]
+    if unit not in (a.individual, a.group, a.last):
+        moved = a.coords[a.cell][a.ancestor_of(unit) != b.ancestor_of(unit)]
         if len(moved):
-            return f"have a different {unit} of {a.group} {', '.join(map(repr, moved[:5]))}"
+            return f"have a different {unit} of {a.cell} {', '.join(map(repr, moved[:5]))}"
     # The mean and sd of individuals are theirs, up to rounding that depends on their order.
     for name in ("n", "mean", "sd") if a.value is None else ("n",):
         one, other = getattr(a, name), getattr(b, name)
-        different = a.coords[a.group][~((one == other) | (np.isnan(one) & np.isnan(other)))]
+        different = a.coords[a.cell][~((one == other) | (np.isnan(one) & np.isnan(other)))]
         if len(different):
-            return f"have a different {name} of {a.group} {', '.join(map(repr, different[:5]))}"
+            return f"have a different {name} of {a.cell} {', '.join(map(repr, different[:5]))}"
     if a.value is not None and not np.array_equal(a.value, b.value):
         return f"have different results of some {a.individual}, or the same in another order"
     return None

@@ -9,12 +9,21 @@ a group (``"school"``, ``"country"``)
     *A school I have not seen*, given its siblings. All that is known of the school is left out, and
     its own effects are integrated over their population; where schools stand in authorities, the
     authority's effect is integrated too, given the other schools of it. It is the one to use for a
-    table with one row a school, and the one that asks pooled and unpooled models the same question:
-    without pooling, other schools say nothing of a new one. For a school that is alone in its
-    authority the authority is one not seen either.
+    table with one row a school. Models with and without pooling answer it, but not from the same
+    knowledge: without pooling other schools say nothing of a new one, which is predicted from the
+    fixed population of the priors, so that a difference measures how well that was chosen, too. For
+    a school that is alone in its authority the authority is one not seen either.
 a level above (``"authority"``, ``"district"``, and so on up)
     *An authority I have not seen*: its schools are left out together, and its effect and theirs
     are integrated jointly. Levels above it stay as they were drawn.
+
+Of a panel a school is left out with all its years, and an authority with all its schools' years;
+the effects of years stay as they were drawn, which other schools tell. There is also
+
+the last year (``"last_year"``)
+    *How does a school do next, that I have followed so far?* The last of its years with results is
+    left out, and predicted from those before and from the other schools of its authority. Which
+    year that is differs from school to school. Of a school with one year it is a school not seen.
 
 The plain sum of the log likelihood by row, which most software takes, is not among them for schools
 with one row each: given a school's own mean its row is hardly a prediction, and leaving it out
@@ -43,7 +52,7 @@ from threadpoolctl import threadpool_limits
 
 from hbm.checks.refits import exact, same_model
 from hbm.checks.units import asked_of, log_likelihoods
-from hbm.hierarchy.fitted import Fitted, read_fit
+from hbm.hierarchy.fitted import Fitted, read_all
 
 if TYPE_CHECKING:
     from arviz_stats.utils import ELPDDataLOO
@@ -73,7 +82,8 @@ def loo(
     unit : str, default "school"
         What is left out at a time: ``"student"`` (``"person"``), if the fit is of individuals;
         ``"school"`` (``"country"``); ``"authority"``, ``"district"`` or another level above, if
-        nested. See :mod:`hbm.checks.leave_out` for the question that each one asks.
+        nested; of a panel ``"last_year"``. See :mod:`hbm.checks.leave_out` for the question that
+        each one asks.
     refit : callable, optional
         Takes a table and returns the model, for example ``hbm.exams.nested``. If given, each
         unit with a Pareto k above 0.5 is left out in earnest: the model is fitted to the table
@@ -116,8 +126,8 @@ def loo(
     authority left out, its effect and its schools' are integrated given φ.
 
     Pareto k says how far importance sampling can be trusted. Up to 0.5 the weights have a variance,
-    and an elpd a standard error. From there to the threshold of 0.7 it may be off by some tenths of
-    a nat. Asked for refits, :func:`loo` so makes them from 0.5 on.
+    and an elpd a standard error; from there to the threshold of 0.7 it may be off by more than that
+    says. Asked for refits, :func:`loo` so makes them from 0.5 on.
 
     A unit whose log likelihood is the same in all draws, as a school's is without pooling, needs no
     importance sampling: its elpd is that number, and its k is set to 0.
@@ -152,7 +162,7 @@ def loo(
 
 def read_with_unit(model: pm.Model, fit: xr.DataTree, unit: str, name: str = "") -> Fitted:
     """Read a fit, and raise unless a unit can be left out of it."""
-    fitted = read_fit(fit, model)
+    fitted = read_all(fit, model)
     if unit not in fitted.d.units:
         which = f"model {name!r}" if name else "this model"
         raise ValueError(
@@ -176,7 +186,7 @@ def psis(fitted: Fitted, unit: str) -> tuple[Any, xr.DataTree]:
         coords={
             "chain": posterior["chain"],
             "draw": posterior["draw"],
-            unit: fitted.d.coords[unit],
+            unit: fitted.d.unit_labels(unit),
         },
         name=f"log_lik_{unit}",
     )
@@ -200,12 +210,15 @@ def warn_of_k(result: "ELPDDataLOO", unit: str, name: str = "") -> None:
     k = result.pareto_k
     high = int((k > result.good_k).sum())
     worst = k[unit].to_numpy()[np.argmax(k.to_numpy())]
+    refits = (
+        "Ask hbm.loo to refit without each of them: refit=, the function that makes the model, and "
+        "table=; hbm.compare takes its result"
+    )
     warnings.warn(
         f"{f'model {name!r}: ' if name else ''}{high} of {k.size} units ({unit}) have a "
         f"Pareto k above {result.good_k:.2f} (the highest, {worst!r}, {float(k.max()):.2f}): what "
         "the model learns hangs on them so much that their elpd cannot be had from the full "
-        "posterior. Ask hbm.loo to refit without each of them: refit=, the function that makes the "
-        "model, and table=; hbm.compare takes its result",
+        f"posterior. {refits}",
         UserWarning,
         stacklevel=3,
     )

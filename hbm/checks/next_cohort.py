@@ -1,16 +1,20 @@
 """The next cohort: predictions held against what came, which needs no approximation."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import pymc as pm
 import xarray as xr
 
 from hbm.hierarchy.description import Description
-from hbm.hierarchy.fitted import read_fit
-from hbm.results.prediction import predict_rows, read_rows
+from hbm.hierarchy.fitted import read_all
+from hbm.results.prediction import predict_rows
+from hbm.results.rows import read_rows
 from hbm.tables.columns import require_columns
 from hbm.tables.forms import read_either
 from hbm.tables.grouped import GroupedData
+from hbm.tables.panels import read_panel
 
 __all__ = ["by_band", "evaluate", "read_cohort"]
 
@@ -23,6 +27,7 @@ def evaluate(
     fit: xr.DataTree,
     next_table: pd.DataFrame,
     *,
+    year_means: Mapping[int, float] | None = None,
     random_seed: int | np.random.Generator | None = None,
 ) -> pd.DataFrame:
     """Hold a fit's predictions against what the next cohort reached.
@@ -37,7 +42,10 @@ def evaluate(
         Its fit, the result of :func:`hbm.sample`.
     next_table : pandas.DataFrame
         The next cohort, as the model takes it: one row a group with ``n_students`` (``n_people``),
-        ``mean`` and ``sd``; or one row an individual.
+        ``mean`` and ``sd``; or one row an individual. For a panel one row a group and year, with
+        ``year``; only published tables.
+    year_means : mapping of int to float, optional
+        For a panel: means of new years that are known, as :func:`hbm.predict` takes them.
     random_seed : int or numpy.random.Generator, optional
         The same seed gives the same result.
 
@@ -46,7 +54,7 @@ def evaluate(
     pandas.DataFrame
         One row a group, in the table's order; :func:`by_band` averages it.
 
-        ``<group>``, ``n_students`` or ``n_people``, ``band``
+        ``<group>`` (and ``year``), ``n_students`` or ``n_people``, ``band``
             Label, number of individuals, and the band of numbers it lies in.
         ``known``
             Whether the group was in the fit.
@@ -65,18 +73,19 @@ def evaluate(
     Raises
     ------
     ValueError, TypeError
-        If the table is not as described, the fit not of the model, or a label one that the fit
-        knows but for leading zeros, case, blanks or Unicode form.
+        If the table is not as described, the fit not of the model, a label one that the fit knows
+        but for leading zeros, case, blanks or Unicode form, or the mean of a year given that is no
+        new one.
 
     Notes
     -----
     What changes from one cohort to the next for all groups alike, as an exam that is harder, counts
-    against every model: to leave it out, take the difference of the two tables' means, weighted by
-    individuals, off `next_table` first. That groups themselves change is for the model to expect,
-    and a model of one cohort does not: no term lets a school change between years, and so the next
-    cohort is predicted too narrowly, and fewer groups lie inside intervals than these say. What is
-    predicted comes from the mean of a very large cohort like the fitted one (see
-    :func:`hbm.predict`).
+    against every model of one: to leave it out, take the difference of the two tables' means,
+    weighted by individuals, off `next_table` first. A panel expects it, and draws a new year's
+    effect; `year_means` tells the year's mean instead. That a cohort differs from the next the
+    model expects by its design effect, and without one, or where groups change for longer and the
+    model is of one year, fewer groups lie inside intervals than these say. What is predicted comes
+    from the group's own mean (see :func:`hbm.predict`).
 
     The CRPS is E|X − y| − ½ E|X − X′| over predictive draws [1]_. Log scores are not compared
     between the mean and the pair, nor between bands, whose numbers of individuals differ.
@@ -96,26 +105,23 @@ def evaluate(
     >>> by_school = hbm.evaluate(model, fit, following, random_seed=1)  # doctest: +SKIP
     >>> hbm.by_band(by_school)  # doctest: +SKIP
     """
-    fitted = read_fit(fit, model)
-    d, group = fitted.d, fitted.d.group
+    fitted = read_all(fit, model)
+    d = fitted.d
     cohort = read_cohort(next_table, d)
-    labels = {level.name: level.labels for level in cohort.levels}
-    rows = pd.DataFrame({group: labels[group], d.size: cohort.n})
-    at = np.arange(len(rows))
-    for level in reversed(cohort.levels[1:]):
-        at = level.parent[at]
-        rows[d.above(level.name)] = labels[d.above(level.name)][at]
-    tree = predict_rows(fitted, read_rows(rows, d), np.random.default_rng(random_seed))
+    labels = _labels(cohort, d)
+    rows = read_rows(_with_predictors(labels, next_table, cohort, d), d)
+    tree = predict_rows(fitted, rows, np.random.default_rng(random_seed), year_means)
     draws = {
-        name: values.transpose(group, "chain", "draw").to_numpy().reshape(len(rows), -1)
+        name: values.transpose(d.cell, "chain", "draw").to_numpy().reshape(len(labels), -1)
         for name, values in tree["predictions"].data_vars.items()
     }
     means, cohort_means = draws[d.mean_name], draws["mean"]
     spreads = draws[d.spread_name] if d.law.spread_varies else fitted.spread.T
     mean, sd = d.law.published(cohort.mean, cohort.sd, cohort.n)
     n = cohort.n[:, None]
-    of_mean = _log_mean_exp(d.law.mean_logp(mean[:, None], n, means, spreads))
-    of_both = _log_mean_exp(d.law.summary_logp(mean[:, None], sd[:, None], n, means, spreads))
+    given = n, means, spreads, fitted.excess
+    of_mean = _log_mean_exp(d.law.mean_logp(mean[:, None], *given))
+    of_both = _log_mean_exp(d.law.summary_logp(mean[:, None], sd[:, None], *given))
     lower_89, lower_50, upper_50, upper_89 = np.quantile(
         cohort_means, [0.055, 0.25, 0.75, 0.945], axis=1
     )
@@ -123,9 +129,10 @@ def evaluate(
     band = pd.Categorical.from_codes(
         np.searchsorted(least, cohort.n, side="right") - 1, list(_BANDS), ordered=True
     )
+    own = [d.group] if cohort.cells is None else [d.group, cohort.cells.name]
     return pd.DataFrame(
         {
-            group: labels[group],
+            **{name: labels[name].to_numpy() for name in own},
             d.size: cohort.n.astype(int),
             "band": band,
             "known": tree["predictions_constant_data"]["known"].to_numpy(),
@@ -138,6 +145,28 @@ def evaluate(
             "inside_89": (cohort.mean >= lower_89) & (cohort.mean <= upper_89),
         }
     )
+
+
+def _labels(cohort: GroupedData, d: Description) -> pd.DataFrame:
+    """Return the labels of each row of a cohort: its group, what that stands in, and the year."""
+    at = np.arange(len(cohort.n)) if cohort.cells is None else cohort.cells.group
+    labels = {}
+    for level in reversed(cohort.levels):
+        labels[level.name] = level.labels[at]
+        at = at if level.parent is None else level.parent[at]
+    if cohort.cells is not None:
+        labels[cohort.cells.name] = cohort.cells.years[cohort.cells.year]
+    return pd.DataFrame(labels)
+
+
+def _with_predictors(
+    labels: pd.DataFrame, table: pd.DataFrame, cohort: GroupedData, d: Description
+) -> pd.DataFrame:
+    """Return labels with numbers of individuals, and with the columns that predictors are from."""
+    first = np.unique(cohort.rows, return_index=True)[1] if cohort.cells is None else slice(None)
+    columns = [coding.column for coding in d.predictors.coding] if d.predictors is not None else []
+    known = {name: table[name].to_numpy()[first] for name in columns if name in table}
+    return labels.assign(**{**known, d.size: cohort.n})
 
 
 def by_band(evaluation: pd.DataFrame) -> pd.DataFrame:
@@ -198,16 +227,22 @@ def by_band(evaluation: pd.DataFrame) -> pd.DataFrame:
 def read_cohort(table: pd.DataFrame, d: Description) -> GroupedData:
     """Read a table of the groups of a fit, of individuals or published, in the fit's words."""
     low, high = d.law.bounds
+    parents = [level.name for level in reversed(d.levels[:-1])]
+    sd_needed = isinstance(table, pd.DataFrame) and "sd" in table
+    if d.panel:
+        return read_panel(
+            table, by=d.group, year=d.cells.name, size=d.size, parents=parents, sd_needed=sd_needed
+        )
     return read_either(
         table,
         d.value_name,
         by=d.group,
         size=d.size,
-        parents=[level.name for level in reversed(d.levels[:-1])],
+        parents=parents,
         proportions=d.law.bounds == (0, 1),
         allowed="proportions in [0, 1]" if d.law.bounds == (0, 1) else f"numbers in {d.unit}",
         ok=lambda x: np.isfinite(x) & (x >= low) & (x <= high),
-        sd_needed=isinstance(table, pd.DataFrame) and "sd" in table,
+        sd_needed=sd_needed,
         sd_may_be_missing=True,
     )
 

@@ -127,15 +127,16 @@ class LooPit:
     @property
     def verdict(self) -> str:
         """Whether the predictions are right and, if not, how they are wrong."""
+        unit = self.unit.replace("_", " ")
         if self.ok:
-            return f"Each {self.unit} left out is predicted as well as the model says."
+            return f"Each {unit} left out is predicted as well as the model says."
         tests = [] if self.tests is None else self.tests.sort_values("p").to_dict("records")
         worst = tests[0] if tests else {"test": ""}
         of_sds = worst["test"].startswith("sds")
-        what = f"the sd in a {self.unit}" if of_sds else f"a {self.unit}"
+        what = f"the sd in a {unit}" if of_sds else f"a {unit}"
         if "small" in worst["test"]:
             side = "low" if worst["small"] > worst["large"] else "high"
-            how = f"too {side} for small {plural(self.unit)}, next to those for large ones"
+            how = f"too {side} for small {plural(unit)}, next to those for large ones"
         else:
             how = f"mostly {_how_wrong(self.table['pit_sd' if of_sds else 'pit'])}"
         return f"Predictions of {what} left out are not right: they are {how}."
@@ -145,7 +146,7 @@ class LooPit:
         head = (
             f"{self.verdict}\n"
             f"  {len(self.table)} units ({self.unit}); right predictions would look as wrong as "
-            f"these at most {100 * self.p_value:.2g} times in 100 (fails below {100 * PIT_LEVEL:g})"
+            f"these at most {_in_100(self.p_value)} times in 100 (fails below {100 * PIT_LEVEL:g})"
         )
         if self.tests is None:
             return head
@@ -200,3 +201,8 @@ def _number(value, unit, digits=2) -> str:
     if unit == "":
         return f"{value:.{max(digits, 2)}f}"
     return f"{100 * value if unit in ('%', 'points') else value:.{digits}f}"
+
+
+def _in_100(p: float) -> str:
+    """Return a probability as times in a hundred, with two digits where these tell."""
+    return f"{100 * p:.2g}" if p < 0.095 else f"{100 * p:.0f}"

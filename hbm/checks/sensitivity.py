@@ -9,13 +9,16 @@ import xarray as xr
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from hbm.checks.units import family_of, integrated
-from hbm.hierarchy.fitted import Fitted, read_fit
-from hbm.sampling.posterior import without_notes
+from hbm.checks.panel_units import panel_log_likelihoods
+from hbm.checks.units import integrated
+from hbm.hierarchy.fitted import Fitted, read_all
+from hbm.hierarchy.nodes import node_of
+from hbm.sampling.predictive import without_notes
 
 __all__ = ["prior_sensitivity"]
 
 THRESHOLD = 0.05
+_CONTRAST = "contrast"
 
 _MEANINGS = {
     "✓": "the data decide",
@@ -41,9 +44,10 @@ def prior_sensitivity(model: pm.Model, fit: xr.DataTree) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a top-level quantity, in the model's order: ``prior`` and ``likelihood``, how much
-        it moves with each, and ``diagnosis``, as ``arviz_stats.psense_summary`` gives them; and
-        ``meaning``, the diagnosis in plain words. From 0.05 on a quantity is said to move.
+        One row a top-level quantity, in the model's order, and one a coefficient, such as
+        ``beta[log_n_students]``: ``prior`` and ``likelihood``, how much it moves with each, and
+        ``diagnosis``, as ``arviz_stats.psense_summary`` gives them; and ``meaning``, the diagnosis
+        in plain words. From 0.05 on a quantity is said to move.
 
     Raises
     ------
@@ -54,7 +58,8 @@ def prior_sensitivity(model: pm.Model, fit: xr.DataTree) -> pd.DataFrame:
     Notes
     -----
     A prior is top-level if its quantity is a single number: ``eta``, the taus, ``nu`` and
-    ``tau_nu``; for heights ``mu``, ``tau_country`` and ``sigma``. The distribution of schools given
+    ``tau_nu``; for heights ``mu``, ``tau_country`` and ``sigma``. So are those of coefficients of
+    predictors, ``beta`` and ``gamma``. The distribution of schools given
     these is left as it is: it is no choice made before seeing the data but a part of the model,
     whose parameters are learnt. With hundreds of schools, a power of their joint density would
     outweigh all else, and tell of the number of schools and not of a prior.
@@ -86,19 +91,22 @@ def prior_sensitivity(model: pm.Model, fit: xr.DataTree) -> pd.DataFrame:
     """
     from arviz_stats import psense_summary
 
-    fitted = read_fit(fit, model)
-    top = [rv.name for rv in model.free_RVs if rv.ndim == 0]
+    fitted = read_all(fit, model)
+    # Coefficients have their prior as free contrasts, and are shown as what these say.
+    shown = {f"{name}_{_CONTRAST}": name for name in ("beta", "gamma")}
+    top = [rv.name for rv in model.free_RVs if rv.ndim == 0 or rv.name in shown]
     if not top:
         raise ValueError(
             f"the model has no top-level prior: without pooling each {fitted.d.group} has a prior "
             "of its own, and nothing is learnt of their population. Ask it of a model with pooling"
         )
-    posterior = fit["posterior"].to_dataset()[top].transpose("chain", "draw")
+    draws = fit["posterior"].to_dataset().transpose("chain", "draw", ...)
     # Their priors have fixed parameters only.
-    log_prior = posterior.map(
-        lambda draws: draws.copy(data=pm.logp(model[draws.name], draws.to_numpy()).eval())
+    log_prior = draws[top].map(
+        lambda values: values.copy(data=pm.logp(model[values.name], values.to_numpy()).eval())
     )
-    first = posterior[top[0]]
+    names = [shown.get(name, name) for name in top]
+    posterior, first = draws[names], draws[top[0]]
     log_lik = first.copy(data=_log_likelihood(fitted).reshape(first.shape))
     tree = xr.DataTree.from_dict(
         {
@@ -109,17 +117,22 @@ def prior_sensitivity(model: pm.Model, fit: xr.DataTree) -> pd.DataFrame:
     )
     # ArviZ points to its guide where something moves; the table has it in words.
     with without_notes("arviz_stats.psense", logging.ERROR):
-        table = psense_summary(tree, var_names=top, threshold=THRESHOLD)
+        table = psense_summary(tree, var_names=names, threshold=THRESHOLD)
     return table.assign(meaning=table["diagnosis"].map(_MEANINGS))
 
 
 def _log_likelihood(f: Fitted) -> NDArray[np.float64]:
-    """Return the log density of all data given the top-level quantities, by draw."""
+    """Return the log density of all data given the top-level quantities, by draw.
+
+    Of a panel also given the effects of years.
+    """
     names = [level.name for level in f.d.levels]
     taus = [f.tau(name) for name in names]
     total = np.zeros(f.n_draws)
+    if f.d.panel:
+        return panel_log_likelihoods(f, names[0]).sum(axis=1)
     # The matrices are small: to share them out among threads costs more than it gains.
     with threadpool_limits(1, user_api="blas"):
         for member in range(len(f.d.levels[0].labels)):
-            total += integrated(family_of(f, names[0], member), f.grand_mean, taus, f)
+            total += integrated(node_of(f, names[0], member), f.grand_mean, taus, f)
     return total

@@ -72,19 +72,19 @@ def choose_statistics(d: Description, marks: Marks) -> list[Statistic]:
     list of Statistic
     """
     of_groups = [*_within(d), *_between(d), *_small_and_large(d), *_above_groups(d)]
-    return [*of_groups, *_at_marks(d, marks), *_of_individuals(d)]
+    return [*of_groups, *_over_years(d), *_at_marks(d, marks), *_of_individuals(d)]
 
 
-def split_by_size(d: Description) -> tuple[NDArray[np.bool_], int]:
+def split_by_size(n: NDArray[np.float64]) -> tuple[NDArray[np.bool_], int]:
     """Say which groups are large, and from how many individuals on."""
-    cut = np.median(d.n)
-    return d.n >= cut, int(np.ceil(cut))
+    cut = np.median(n)
+    return n >= cut, int(np.ceil(cut))
 
 
 def _within(d: Description) -> list[Statistic]:
     groups, individuals = plural(d.group), plural(d.individual)
     varied = ~np.isnan(d.sd)
-    large = split_by_size(d)[0] & varied
+    large = split_by_size(d.n)[0] & varied
     chosen = []
     if varied.any():
         chosen.append(
@@ -156,7 +156,7 @@ def _between(d: Description) -> list[Statistic]:
 
 
 def _small_and_large(d: Description) -> list[Statistic]:
-    large, cut = split_by_size(d)
+    large, cut = split_by_size(d.n)
     small, varied = ~large, ~np.isnan(d.sd)
     below = f"{plural(d.group)} under {cut} {plural(d.individual)} less larger ones"
     chosen = []
@@ -210,6 +210,86 @@ def _above_groups(d: Description) -> list[Statistic]:
         meaning = f"spread between {level.name} means (sd)"
         chosen.append(Statistic(f"sd_between_{name}", meaning, d.distance, spread, least=0))
     return chosen
+
+
+def _over_years(d: Description) -> list[Statistic]:
+    """Statistics of a panel: of a group's successive results, less the means of their years."""
+    if d.cells is None:
+        return []
+    group, year, distance = d.group, d.cells.name, d.distance
+    before, after = _successive(d)
+    least = np.minimum(d.n[before], d.n[after])
+    cut = np.median(least) if len(least) else 0
+    large = least >= cut
+    in_year = np.eye(len(d.cells.years))[d.cells.year]
+    in_year /= in_year.sum(axis=0)
+
+    def away(s: Sample) -> Floats:
+        return s.mean - (s.mean @ in_year)[:, d.cells.year]
+
+    def together(s: Sample, chosen: NDArray[np.bool_]) -> Floats:
+        off = away(s)
+        return _correlation(off[:, before[chosen]], off[:, after[chosen]])
+
+    def changes(s: Sample, chosen: NDArray[np.bool_]) -> Floats:
+        off = away(s)
+        return (off[:, after[chosen]] - off[:, before[chosen]]).std(axis=1, ddof=1)
+
+    def correlation(of: NDArray[np.bool_]) -> Callable[[Sample], Floats]:
+        return lambda s: together(s, of)
+
+    chosen = []
+    below = f"{plural(group)} under {int(np.ceil(cut))} {plural(d.individual)}"
+    sizes = (("small", ~large, below), ("large", large, "larger ones"))
+    for name, of, words in sizes:
+        if of.sum() >= FEW + 2:
+            chosen.append(
+                Statistic(
+                    f"successive_{name}",
+                    f"correlation of successive {plural(year)}, {words}",
+                    "",
+                    correlation(of),
+                    least=-1,
+                    most=1,
+                )
+            )
+    if large.sum() >= FEW:
+        chosen.append(
+            Statistic(
+                "changes_large",
+                f"changes from {year} to {year} of the larger {plural(group)} (sd)",
+                distance,
+                lambda s: changes(s, large),
+                least=0,
+            )
+        )
+    if min(large.sum(), (~large).sum()) >= FEW:
+        chosen.append(
+            Statistic(
+                "changes_small_minus",
+                f"{below} less larger ones: changes (sd)",
+                distance,
+                lambda s: changes(s, ~large) - changes(s, large),
+            )
+        )
+    if len(d.cells.years) >= FEW:
+        chosen.append(
+            Statistic(
+                f"sd_between_{plural(year)}",
+                f"spread between {year} means (sd)",
+                distance,
+                lambda s: (s.mean @ in_year).std(axis=1, ddof=1),
+                least=0,
+            )
+        )
+    return chosen
+
+
+def _successive(d: Description) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return which cells of a panel follow each other: the same group's, with none between."""
+    order = np.lexsort((d.cells.year, d.cells.group))
+    same = d.cells.group[order][1:] == d.cells.group[order][:-1]
+    return order[:-1][same], order[1:][same]
 
 
 def _at_marks(d: Description, marks: Marks) -> list[Statistic]:

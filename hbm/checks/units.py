@@ -5,16 +5,20 @@ same fit, or of another that has been made without it.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hbm.checks.panel_units import chain_of, known_above, panel_log_likelihoods
+from hbm.hierarchy.chain_evidence import ChainEvidence
 from hbm.hierarchy.description import Description
 from hbm.hierarchy.fitted import Fitted
 from hbm.hierarchy.marginal import Family, marginal, marginal_family, without_each
+from hbm.hierarchy.nodes import given_below, node_of, placed, rows_of
 from hbm.students.law import Evidence
 
-__all__ = ["asked_of", "family_of", "integrated", "log_likelihoods", "of_new"]
+__all__ = ["asked_of", "integrated", "log_likelihoods", "of_new"]
 
 Floats = NDArray[np.float64]
 
@@ -34,6 +38,8 @@ def log_likelihoods(f: Fitted, unit: str) -> Floats:
     numpy.ndarray, shape (n_draws, n_units)
     """
     d = f.d
+    if d.panel:
+        return panel_log_likelihoods(f, unit)
     values = np.empty((f.n_draws, len(d.coords[unit])))
     if unit == d.individual:
         mu, spread = f.mu(d.group), np.broadcast_to(f.spread, (f.n_draws, len(d.n)))
@@ -45,36 +51,23 @@ def log_likelihoods(f: Fitted, unit: str) -> Floats:
         above, taus = f.location(parent), [f.tau(parent), f.tau(unit)]
         for i in range(len(d.level(parent).labels)):
             members = np.flatnonzero(d.parent_of(unit) == i)
-            family = [f.evidence(member) for member in members]
-            values[:, members] = without_each(family, above[:, i], taus, *f.population_spread)
+            family = [node_of(f, unit, member) for member in members]
+            values[:, members] = without_each(family, above[:, i], taus, *given_below(f))
         return values
-    taus = [f.tau(level) for level in levels_from(d, unit)]
-    above = f.location(unit)
+    taus = [f.tau(level) for level in d.levels_from(unit)]
+    above = f.around(unit)
     for i in range(values.shape[1]):
-        values[:, i] = integrated(family_of(f, unit, i), above[:, i], taus, f)
+        values[:, i] = integrated(node_of(f, unit, i), above[:, i], taus, f)
     return values
-
-
-def levels_from(d: Description, level: str) -> list[str]:
-    """Return the names of a level and of all below it."""
-    names = [each.name for each in d.levels]
-    return names[names.index(level) :]
-
-
-def family_of(f: Fitted, level: str, member: int) -> Family:
-    """Return what was seen of a group, or of all that stands in a member of a level above."""
-    below = f.d.below(level)
-    if below is None:
-        return f.evidence(member)
-    children = np.flatnonzero(f.d.parent_of(below) == member).tolist()
-    return [family_of(f, below, child) for child in children]
 
 
 def integrated(node: Family, m: Floats, taus: Sequence[Floats], f: Fitted) -> Floats:
     """Integrate a node's effects, and those of all below it: shape (n_draws,) or (1,)."""
     if isinstance(node, Evidence):
-        return marginal(node, m, taus[0], *f.population_spread)
-    return marginal_family(node, m, taus, *f.population_spread)
+        return marginal(node, m, taus[0], *f.within)
+    if isinstance(node, ChainEvidence):
+        return node.given(m[:, None], taus[0], rows_of(f))[:, 0]
+    return marginal_family(node, m, taus, *given_below(f))
 
 
 def of_new(given: Fitted, seen: Fitted, unit: str, position: int) -> Floats:
@@ -108,25 +101,52 @@ def of_new(given: Fitted, seen: Fitted, unit: str, position: int) -> Floats:
             return d.law.individual_logp(value[0], mu, own)
         unit, position = d.group, group
         node: Family = d.law.evidence(value[0], np.nan, 1.0, value)
+        node = placed(node, seen, unit, position, given)
+    elif d.panel:
+        return _of_new_years(given, seen, unit, position)
     else:
-        node = family_of(seen, unit, position)
-    taus = [given.tau(level) for level in levels_from(d, unit)]
-    while (above := d.above(unit)) is not None:
-        position = d.parent_of(unit)[position]
-        known = given.d.positions[above].get(d.level(above).labels[position])
-        if known is not None:
-            return integrated(node, given.effect(above)[:, known], taus, given)
-        node, unit = [node], above
-        taus.insert(0, given.tau(above))
-    return integrated(node, given.grand_mean, taus, given)
+        node = node_of(seen, unit, position, given=given)
+    effect, taus, n_unknown = known_above(d, given, unit, position)
+    node = _under(node, n_unknown, seen, unit, position, given)
+    return integrated(node, effect, taus, given)
+
+
+def _of_new_years(given: Fitted, seen: Fitted, unit: str, position: int) -> Floats:
+    """Return the log density of a unit of a panel given the draws of another: (n_draws,)."""
+    d = seen.d
+    level = d.group if unit == d.last else unit
+    effect, taus, n_unknown = known_above(d, given, level, position)
+
+    def density(node: Family) -> Floats:
+        node = _under(node, n_unknown, seen, level, position, given)
+        return integrated(node, effect, taus, given)
+
+    node = node_of(seen, level, position, lambda f, group: chain_of(f, group, given), given)
+    whole = density(node)
+    return whole - density(node.without_last()) if unit == d.last else whole
+
+
+def _under(
+    node: Family, n_unknown: int, seen: Fitted, unit: str, position: Any, given: Fitted
+) -> Family:
+    """Return what was seen below heads that are not known, of which each has one child."""
+    for _ in range(n_unknown):
+        position, unit = seen.d.parent_of(unit)[position], seen.d.above(unit)
+        node = placed([node], seen, unit, position, given)
+    return node
 
 
 def asked_of(d: Description, unit: str) -> list[str]:
     """Return the names of the quantities that a unit's log likelihood depends on."""
     if unit == d.individual:
         return [d.mean_name, d.spread_name]
-    head = unit
-    if unit == d.group and d.above(unit) is not None:
-        head = d.above(unit)
+    head = d.group if unit == d.last else unit
+    if head == d.group and d.above(head) is not None:
+        head = d.above(head)
     spread = [d.law.spread] + ([f"tau_{d.law.spread}"] if d.law.spread_varies else [])
-    return [d.effect(d.above(head)), *(f"tau_{x}" for x in levels_from(d, head)), *spread]
+    cohort = ["design_effect"] if d.design_effect is None else []
+    taus = [f"tau_{x}" for x in d.levels_from(head)]
+    if d.predictors is not None:
+        taus += ["beta", "gamma"] if d.law.spread_varies else ["beta"]
+    years = ["persistence", f"effect_{d.cells.name}"] if d.cells is not None else []
+    return [d.effect(d.above(head)), *taus, *years, *spread, *cohort]

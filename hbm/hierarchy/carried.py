@@ -22,7 +22,9 @@ from hbm.hierarchy.model import description_of
 from hbm.students.beta import BETA
 from hbm.students.law import Law
 from hbm.students.normal import NORMAL
-from hbm.tables.labels import Level
+from hbm.tables.coding import Coding
+from hbm.tables.labels import Cells, Level
+from hbm.tables.predictors import Predictors
 from hbm.tables.words import plural, singular
 
 __all__ = ["carry", "read_description"]
@@ -50,6 +52,11 @@ def carry(model: pm.Model, fit: xr.DataTree) -> xr.DataTree:
     if d is None or not d.effects:
         return fit
     there = fit["constant_data"].to_dataset() if "constant_data" in fit.children else xr.Dataset()
+    return fit.assign(constant_data=xr.DataTree(labelled(d, there)))
+
+
+def labelled(d: Description, constant: xr.Dataset) -> xr.Dataset:
+    """Return the numbers of a table with labels and words that tell what they are of."""
     added: dict[str, Any] = {}
     for level in d.levels[1:]:
         above = d.level(d.above(level.name))
@@ -59,6 +66,9 @@ def carry(model: pm.Model, fit: xr.DataTree) -> xr.DataTree:
     if d.value is not None:
         labels = d.levels[-1].labels[d.index]
         added[f"{d.index_name(d.individual)}_label"] = (d.individual, labels)
+    if d.cells is not None:
+        added[f"{d.group}_of_cell_label"] = ("cell", d.levels[-1].labels[d.cells.group])
+        added[f"{d.cells.name}_of_cell_label"] = ("cell", d.cells.years[d.cells.year])
     coords = {dim: list(d.coords[dim]) for _, (dim, _) in added.items()}
     words = {
         "law": d.law.name,
@@ -67,9 +77,13 @@ def carry(model: pm.Model, fit: xr.DataTree) -> xr.DataTree:
         "observed": d.observed,
         "value_name": d.value_name,
         "unit": d.unit,
+        "design_effect": d.design_effect,
     }
-    constant = there.assign_coords(coords).assign(added).assign_attrs(hbm=json.dumps(words))
-    return fit.assign(constant_data=xr.DataTree(constant))
+    if d.cells is not None:
+        words["year"] = d.cells.name
+    if d.predictors is not None:
+        words["predictors"] = [coding._asdict() for coding in d.predictors.coding]
+    return constant.assign_coords(coords).assign(added).assign_attrs(hbm=json.dumps(words))
 
 
 def _family(level: str, above: str) -> str:
@@ -110,6 +124,9 @@ def read_description(fit: xr.DataTree) -> Description | None:
         return None
     names = words["levels"]
     labels = {name: _labels(name, posterior, constant) for name in names}
+    cell = names[-1]
+    if "year" in words:
+        cell, labels["cell"] = "cell", _labels("cell", posterior, constant)
     constant, seen = (_in_order(x, labels) for x in (constant, seen))
     levels = [Level(names[0], labels[names[0]])]
     for above, name in pairwise(names):
@@ -117,14 +134,14 @@ def read_description(fit: xr.DataTree) -> Description | None:
         levels.append(Level(name, labels[name], parent))
     group, individual = names[-1], words["individual"]
     n = constant[f"n_{plural(individual)}"].to_numpy().astype(float)
-    nothing = xr.DataArray(np.full(len(n), np.nan), dims=group)
+    nothing = xr.DataArray(np.full(len(n), np.nan), dims=cell)
     mean, sd = (constant.get(name, nothing).to_numpy() for name in ("mean", "sd"))
     known = sd > 0
     value = index = None
     observed = seen.get(words["observed"])
-    if observed is not None and group in observed.dims:
+    if observed is not None and cell in observed.dims:
         values = observed.to_numpy().reshape(len(n), -1)
-        _check_same(mean, values[:, 0], labels[group], group)
+        _check_same(mean, values[:, 0], labels[cell], cell)
         # An sd published as 0 is observed half a unit above; one that is not known, as 0.
         known = values[:, -1] > 0 if values.shape[1] > 1 else np.zeros(len(n), bool)
     elif observed is not None:
@@ -142,8 +159,43 @@ def read_description(fit: xr.DataTree) -> Description | None:
         sd=np.where((n > 1) & known, sd, np.nan),
         value=value,
         index=index,
-        means_only=observed is not None and observed.dims == (group,),
+        means_only=observed is not None and observed.dims == (cell,),
+        cells=_cells(words, posterior, constant, labels) if "year" in words else None,
+        predictors=_predictors(words, constant) if "predictors" in words else None,
+        design_effect=words.get("design_effect", 1.0),  # fits of earlier versions do not say
     )
+
+
+def _predictors(words: dict[str, Any], constant: xr.Dataset) -> Predictors:
+    """Read what is known of groups and of what they stand in."""
+    codings = [Coding(**given) for given in words["predictors"]]
+    codings = [coding._replace(categories=tuple(coding.categories)) for coding in codings]
+    x = {}
+    for level in dict.fromkeys(coding.level for coding in codings):
+        known = constant[f"predictors_of_{level}"]
+        years = [dim for dim in known.dims if dim not in (level, "predictor")]
+        x[level] = known.transpose(level, *years, "predictor").to_numpy()
+    return Predictors(tuple(codings), x)
+
+
+def _cells(
+    words: dict[str, Any], posterior: xr.Dataset, constant: xr.Dataset, labels: dict[str, Any]
+) -> Cells:
+    """Read which groups and years have results."""
+    group, year = words["levels"][-1], words["year"]
+    years = posterior[year].to_numpy()
+    at = _positions(constant, f"{group}_of_cell", labels[group])
+    when = constant[f"{year}_of_cell_label"].to_numpy()
+    order = {label: i for i, label in enumerate(years.tolist())}
+    in_year = np.array([order.get(label, -1) for label in when.tolist()], dtype=int)
+    lost = (at < 0) | (in_year < 0)
+    if lost.any():
+        shown = ", ".join(map(repr, labels["cell"][lost][:5]))
+        raise ValueError(
+            f"the fit is a part of one: it has results of {shown}, and not the {group} or {year}. "
+            f"Use the whole fit, or hbm.in_year for one {year}, and select from that"
+        )
+    return Cells(year, years, at, in_year)
 
 
 def missing_members(fit: xr.DataTree, d: Description, level: str) -> np.ndarray:
@@ -228,4 +280,5 @@ def _by_names(
         "observed": next(iter(map(str, seen)), ""),
         "value_name": "score" if law is BETA else "height",
         "unit": "%" if law is BETA else "",
+        "design_effect": None if "design_effect" in posterior else 1.0,
     }

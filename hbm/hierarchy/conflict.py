@@ -146,6 +146,11 @@ def _spread_prior(d: Description, priors: Any) -> tuple[float, float, bool]:
     return float(getattr(priors, name)), float(getattr(priors, name)), False
 
 
+def _most_excess(d: Description, priors: Any) -> float:
+    """Return the design effect less 1, or the most that its prior expects."""
+    return _FAR * priors.design_effect_sd if d.design_effect is None else d.design_effect - 1
+
+
 def _grand_mean(
     d: Description, priors: Any, sd: str, taus: list[float], between: str | None
 ) -> _Far | None:
@@ -154,7 +159,8 @@ def _grand_mean(
     middle = _spread_prior(d, priors)[0]
     # As of individuals that vary as the prior expects: sds of a few of them may be anything.
     effect = law.raw_estimates(d.n, d.mean, np.full(len(d.n), np.nan), middle).effect
-    se2 = 1 / law.information(d.n, law.mean_of(np.full(len(d.n), m)), np.full(len(d.n), middle))
+    mu = law.mean_of(np.full(len(d.n), m))
+    se2 = 1 / law.information(d.n, mu, np.full(len(d.n), middle), _most_excess(d, priors))
     weight = 1 / (np.sum(np.square(taus)) + se2)
     weight /= weight.sum()
     raw = float(weight @ effect)
@@ -179,7 +185,7 @@ def _between(d: Description, priors: Any, taus: list[float], field: str | None) 
     if field is None or len(d.n) < 2 or not np.isfinite(raw.effect_se).all():
         return None
     tau = float(np.sqrt(np.sum(np.square(taus))))
-    weight = 1 / ((_FAR * tau) ** 2 + raw.effect_se**2)
+    weight = 1 / ((_FAR * tau) ** 2 + (1 + _most_excess(d, priors)) * raw.effect_se**2)
     away = raw.effect - weight @ raw.effect / weight.sum()
     if weight @ away**2 <= chi2.isf(_CHANCE, len(d.n) - 1):
         return None

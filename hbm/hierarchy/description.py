@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from hbm.students.law import Law
 from hbm.tables.grouped import GroupedData
-from hbm.tables.labels import Level
+from hbm.tables.labels import Cells, Level
+from hbm.tables.predictors import Predictors
 from hbm.tables.words import plural
 
 __all__ = ["Description", "check_words", "describe"]
@@ -26,7 +27,25 @@ __all__ = ["Description", "check_words", "describe"]
 Floats = NDArray[np.float64]
 
 # Names that models give to their own quantities.
-_TAKEN = {"eta", "mean", "mu", "n", "nu", "raw", "sd", "sigma", "statistic", "tau"}
+_TAKEN = {
+    "beta",
+    "cell",
+    "contrast",
+    "design_effect",
+    "eta",
+    "gamma",
+    "mean",
+    "mu",
+    "n",
+    "nu",
+    "persistence",
+    "predictor",
+    "raw",
+    "sd",
+    "sigma",
+    "statistic",
+    "tau",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +73,15 @@ class Description:
         Position of each individual's group.
     means_only : bool
         Whether the standard deviations are not looked at.
+    design_effect : float or None
+        How many times as large the variance of a mean is as of independent individuals; None if it
+        is learned.
+    cells : Cells or None
+        Of results of several years: what `n`, `mean` and `sd` are of, in place of the groups.
+    year : str
+        Column of years of the table, if it has one.
+    predictors : Predictors or None
+        What is known of groups, and of what they stand in.
     effects : bool
         Whether groups vary by Normal effects, as in all models but the article's.
     mean_name, spread_name : str
@@ -72,6 +100,10 @@ class Description:
     value: Floats | None = None
     index: NDArray[np.int64] | None = None
     means_only: bool = False
+    design_effect: float | None = 1.0
+    cells: Cells | None = None
+    year: str = ""
+    predictors: Predictors | None = None
     effects: bool = True
     mean_name: str = ""
     spread_name: str = ""
@@ -93,9 +125,24 @@ class Description:
         return f"n_{plural(self.individual)}"
 
     @property
+    def panel(self) -> bool:
+        """Whether groups have results of several years."""
+        return self.cells is not None
+
+    @property
+    def cell(self) -> str:
+        """Dim of what was seen: the groups, or in a panel the groups and years with results."""
+        return "cell" if self.panel else self.group
+
+    @property
     def sd_unknown(self) -> NDArray[np.bool_]:
         """Which groups of two or more have no standard deviation."""
         return np.isnan(self.sd) & (self.n > 1)
+
+    @property
+    def clustered(self) -> bool:
+        """Whether individuals are no independent draws of their group."""
+        return self.design_effect != 1
 
     @property
     def distance(self) -> str:
@@ -104,9 +151,22 @@ class Description:
 
     @property
     def units(self) -> list[str]:
-        """What can be left out: individuals, if observed one by one, groups, and levels above."""
+        """What can be left out: individuals, if observed one by one, groups, and levels above.
+
+        In a panel also the last year of each group.
+        """
         own = [] if self.value is None else [self.individual]
-        return own + [level.name for level in reversed(self.levels)]
+        levels = [level.name for level in reversed(self.levels)]
+        return own + levels + ([self.last] if self.panel else [])
+
+    def unit_labels(self, unit: str) -> NDArray:
+        """Return the labels of what can be left out."""
+        return self.cell_labels[self.last_cells] if unit == self.last else self.coords[unit]
+
+    @property
+    def last(self) -> str:
+        """What the last year of a group with results is called: ``"last_year"``."""
+        return "" if self.cells is None else f"last_{self.cells.name}"
 
     @cached_property
     def coords(self) -> dict[str, NDArray]:
@@ -115,7 +175,24 @@ class Description:
         if self.value is not None:
             numbers = [str(i) for i in range(1, len(self.value) + 1)]
             labels[self.individual] = np.array(numbers, dtype=object)
+        if self.panel:
+            labels[self.cells.name] = self.cells.years
+            labels["cell"] = self.cell_labels
+        if self.predictors is not None:
+            labels["predictor"] = np.array(self.predictors.labels, dtype=object)
+            n = self.predictors.contrasts.shape[1]
+            labels["contrast"] = np.array([str(i) for i in range(1, n + 1)], dtype=object)
         return labels
+
+    @property
+    def last_cells(self) -> NDArray[np.int64]:
+        """Position of the last cell of each group of a panel."""
+        return self.cells.last
+
+    @property
+    def cell_labels(self) -> NDArray:
+        """Labels of the cells of a panel, such as ``"0009 2016"``."""
+        return self.cells.labels(self.levels[-1].labels)
 
     @cached_property
     def positions(self) -> dict[str, dict[str, int]]:
@@ -133,6 +210,11 @@ class Description:
     def below(self, name: str) -> str | None:
         """Return the name of the level whose members stand in those of another."""
         return {a.name: b.name for a, b in pairwise(self.levels)}.get(name)
+
+    def levels_from(self, name: str) -> list[str]:
+        """Return the names of a level and of all below it."""
+        names = [level.name for level in self.levels]
+        return names[names.index(name) :]
 
     def parent_of(self, name: str) -> NDArray[np.int64]:
         """Return the position of each member's parent in the level above.
@@ -153,8 +235,8 @@ class Description:
         return level.parent
 
     def ancestor_of(self, name: str) -> NDArray[np.int64]:
-        """Return the position in a level of what each group of individuals stands in."""
-        at = np.arange(len(self.n))
+        """Return the position in a level of what each group, or cell, of individuals stands in."""
+        at = self.cells.group if self.panel else np.arange(len(self.n))
         for level in reversed(self.levels):
             if level.name == name:
                 return at
@@ -174,8 +256,13 @@ class Description:
         """Columns of labels and of numbers that a table of it has."""
         labels = [level.name for level in self.levels]
         if self.value is not None:
-            return labels, [self.observed]
-        return labels, [self.size, "mean", *([] if self.means_only else ["sd"])]
+            numbers = [self.observed]
+        else:
+            numbers = [*([self.year] if self.year else []), self.size, "mean"]
+            numbers += [] if self.means_only else ["sd"]
+        for coding in self.predictors.coding if self.predictors is not None else ():
+            (labels if coding.categories else numbers).append(coding.column)
+        return list(dict.fromkeys(labels)), list(dict.fromkeys(numbers))
 
 
 def describe(
@@ -187,6 +274,8 @@ def describe(
     value_name: str,
     unit: str = "%",
     means_only: bool = False,
+    design_effect: float | None = 1.0,
+    predictors: Predictors | None = None,
 ) -> Description:
     """Describe a model of a table that was read.
 
@@ -204,6 +293,10 @@ def describe(
         Unit of individuals.
     means_only : bool, default False
         Whether the standard deviations are not looked at.
+    design_effect : float or None, default 1
+        That of the individuals of a group; None to learn it.
+    predictors : Predictors, optional
+        What is known of groups, and of what they stand in.
 
     Returns
     -------
@@ -223,6 +316,7 @@ def describe(
     >>> description.effect("authority"), description.units
     ('eta_authority', ['school', 'authority'])
     """
+    cells = data.cells
     return Description(
         law=law,
         levels=data.levels,
@@ -236,6 +330,10 @@ def describe(
         value=data.value,
         index=data.index,
         means_only=means_only,
+        design_effect=design_effect,
+        cells=cells if cells is not None and len(cells.years) > 1 else None,
+        year="" if cells is None else cells.name,
+        predictors=predictors,
     )
 
 

@@ -7,6 +7,7 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor.tensor import TensorLike, TensorVariable
 
+from hbm.hierarchy.coefficients import moved, moved_cells
 from hbm.hierarchy.description import Description
 from hbm.hierarchy.parameterisation import Parameterisation, group_effect, parent_estimates
 
@@ -56,8 +57,12 @@ def level_effect(
     raw: Raw,
     parameterisation: Parameterisation,
     widened: TensorLike = 1.0,
+    shift: TensorLike = 0.0,
+    beta: TensorVariable | None = None,
 ) -> TensorVariable:
     """Add the effects of a level, N(the effect of what each member stands in, tau).
+
+    Where something is known of the members, they are around what that adds.
 
     The members' means are added as well, where they are not the effects themselves.
 
@@ -75,8 +80,10 @@ def level_effect(
         From :func:`raw_by_level`.
     parameterisation : {"informed", "centred", "non-centred"}
         How the sampler sees the effects.
-    widened : scalar or TensorVariable, default 1
+    widened, shift : scalar or TensorVariable, default 1 and 0
         As for :func:`hbm.hierarchy.parameterisation.group_effect`.
+    beta : TensorVariable, optional
+        Coefficients of the predictors, if there are any.
 
     Returns
     -------
@@ -89,13 +96,14 @@ def level_effect(
     estimate, standard_error = raw[name]
     effect = group_effect(
         name,
-        around,
+        around + moved(d, level, beta),
         tau,
         dims=level,
         estimate=estimate,
         standard_error=standard_error,
         parameterisation=parameterisation,
         widened=widened,
+        shift=shift,
     )
     if name != f"mu_{level}":
         pm.Deterministic(f"mu_{level}", d.law.mean_of(effect), dims=level)
@@ -108,17 +116,18 @@ def spread_effect(
     tau: TensorLike,
     raw: Raw,
     parameterisation: Parameterisation,
+    gamma: TensorVariable | None = None,
 ) -> TensorVariable:
-    """Add log <spread>_<group> ~ N(log spread, tau), and return the groups' spreads."""
+    """Add log <spread>_<group> ~ N(log spread, tau), and return the spreads of what was seen."""
     name = f"log_{d.spread_name}"
     estimate, standard_error = raw[name]
     effect = group_effect(
         name,
-        pt.log(spread),
+        pt.log(spread) + moved_cells(d, gamma),
         tau,
-        dims=d.group,
+        dims=d.cell,
         estimate=estimate,
         standard_error=standard_error,
         parameterisation=parameterisation,
     )
-    return pm.Deterministic(d.spread_name, pt.exp(effect), dims=d.group)
+    return pm.Deterministic(d.spread_name, pt.exp(effect), dims=d.cell)

@@ -8,6 +8,7 @@ population. What uses a fit after sampling can so go by the hierarchy and not by
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pymc as pm
@@ -15,11 +16,23 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hbm.hierarchy.carried import carry, missing_members, read_description
+from hbm.hierarchy.coefficients import of_cells
 from hbm.hierarchy.description import Description
+from hbm.hierarchy.model import description_of
+from hbm.hierarchy.years import one_year, require_all_years
 from hbm.students.law import Evidence
 from hbm.tables.words import plural
 
-__all__ = ["Fitted", "check_fit", "check_model", "flat", "posterior_of", "read_fit"]
+__all__ = [
+    "Fitted",
+    "check_fit",
+    "check_model",
+    "flat",
+    "posterior_of",
+    "read_all",
+    "read_fit",
+    "read_panel",
+]
 
 Floats = NDArray[np.float64]
 
@@ -103,8 +116,55 @@ class Fitted:
             return log_spread, np.zeros(1)
         return log_spread, self.draws(f"tau_{self.d.law.spread}")
 
+    @property
+    def excess(self) -> Floats:
+        """Draws of the design effect less 1, 0 where individuals are independent."""
+        known = self.d.design_effect
+        return self.draws("design_effect") - 1 if known is None else np.array([known - 1.0])
+
+    @property
+    def within(self) -> tuple[Floats, Floats, Floats]:
+        """What all groups share of how their individuals vary: log spread, its sd, the excess."""
+        return *self.population_spread, self.excess
+
+    def within_of(self, cell: Any) -> tuple[Floats, Floats, Floats]:
+        """Return how individuals of what was seen vary, as `within` does of the middle."""
+        log_spread, tau_spread, excess = self.within
+        moved: Floats = self.moved_cells(np.array([cell]))[:, 0]
+        return log_spread + moved, tau_spread, excess
+
+    def moved(self, level: str, members: Any = slice(None)) -> Floats:
+        """Return by how much predictors move effects: (n_draws, n), or (1, 1) by nothing.
+
+        Those of the groups of a panel differ by year: `moved_in_years` has them.
+        """
+        by_year = self.d.panel and level == self.d.group
+        if self.d.predictors is None or level not in self.d.predictors.x or by_year:
+            return np.zeros((1, 1))
+        return self.draws("beta") @ self.d.predictors.x[level][members].T
+
+    def moved_in_years(self, group: Any) -> Floats:
+        """Return by how much predictors move groups of a panel: (n_draws, ..., n_years)."""
+        if self.d.predictors is None or self.d.group not in self.d.predictors.x:
+            return np.zeros((1, *np.shape(group), len(self.d.cells.years)))
+        x = self.d.predictors.x[self.d.group][group]
+        return np.moveaxis(x @ self.draws("beta").T, -1, 0)
+
+    def moved_cells(self, cells: Any = slice(None)) -> Floats:
+        """Return by how much predictors move log spreads: (n_draws, n), or (1, 1) by nothing."""
+        if self.d.predictors is None or not self.d.law.spread_varies:
+            return np.zeros((1, 1))
+        return self.draws("gamma") @ of_cells(self.d)[cells].T
+
     def location(self, level: str, members: NDArray[np.int64] | slice = slice(None)) -> Floats:
-        """Return around what the effects of members are centred: (n_draws, n) or (1, n)."""
+        """Return around what the effects of members are centred: (n_draws, n) or (1, n).
+
+        Those of the groups of a panel but for what differs by year.
+        """
+        return self.around(level, members) + self.moved(level, members)
+
+    def around(self, level: str, members: NDArray[np.int64] | slice = slice(None)) -> Floats:
+        """Return the effects of what members stand in, or the grand mean, in the same shape."""
         above = self.d.above(level)
         if above is None:
             n = len(self.d.level(level).labels[members])
@@ -149,6 +209,8 @@ class Fitted:
 def read_fit(fit: xr.DataTree, model: pm.Model | None = None) -> Fitted:
     """Read a fit of one of the models of heights, scores and exams as a hierarchy.
 
+    Of a panel it is that of the last year.
+
     Parameters
     ----------
     fit : xarray.DataTree
@@ -176,11 +238,41 @@ def read_fit(fit: xr.DataTree, model: pm.Model | None = None) -> Fitted:
     >>> fitted.d.units, fitted.location("school").shape
     (['school', 'authority'], (10, 3))
     """
+    return _read(one_year(_checked(fit, model)))
+
+
+def read_panel(fit: xr.DataTree, model: pm.Model | None = None) -> Fitted:
+    """Read the fit of a panel with all its years; see :func:`read_fit`.
+
+    What was seen is then by cell (``d.cells``), effects and means of groups by group and year.
+    """
+    fitted = _read(_checked(fit, model))
+    if not fitted.d.panel:
+        raise ValueError("the fit is of one year, and must be of several: hbm.exams.panel makes it")
+    return fitted
+
+
+def read_all(fit: xr.DataTree, model: pm.Model | None = None) -> Fitted:
+    """Read a fit with all that informed it, of a panel with all its years; see :func:`read_fit`.
+
+    One year of a panel is refused.
+    """
+    fit = _checked(fit, model)
+    require_all_years(fit)
+    return _read(fit)
+
+
+def _checked(fit: xr.DataTree, model: pm.Model | None) -> xr.DataTree:
+    """Return a fit that was held against its model, if that is given."""
     if model is not None:
         check_fit(model, fit)
         _check_described(model)
         fit = carry(model, fit)
     posterior_of(fit)
+    return fit
+
+
+def _read(fit: xr.DataTree) -> Fitted:
     d = read_description(fit)
     if d is None or np.isnan(d.mean).any():
         constant = fit["constant_data"].data_vars if "constant_data" in fit.children else ()
@@ -248,8 +340,22 @@ def check_fit(model: pm.Model, fit: xr.DataTree) -> None:
             f"the fit is not of this model: it has no draws of {', '.join(missing)}; "
             f"it has: {', '.join(map(str, posterior.data_vars))}"
         )
+    d = description_of(model)
+    if d is not None and d.design_effect is not None and "design_effect" in posterior:
+        raise ValueError(
+            "the fit is not of this model: it has learned the design effect, which the model holds "
+            f"at {d.design_effect:g}. Build the model with the options it was fitted with"
+        )
     for rv in model.free_RVs:
-        for dim in model.named_vars_to_dims.get(rv.name, ()):
+        dims = model.named_vars_to_dims.get(rv.name) or ()
+        there = set(posterior[rv.name].dims) - {"chain", "draw"}
+        if dims and there != set(dims):
+            raise ValueError(
+                f"the fit is not of this model: {rv.name!r} is by {' and '.join(dims)} in the "
+                f"model, and by {' and '.join(sorted(map(str, there))) or 'nothing'} in the fit. "
+                "Give the model it was fitted with"
+            )
+        for dim in dims:
             expected = np.asarray(model.coords[dim], dtype=object).astype(str)
             if not np.array_equal(expected, posterior[dim].to_numpy().astype(str)):
                 raise ValueError(

@@ -5,20 +5,24 @@ models differ in what the effects eta_group are drawn from; how a table is read 
 observed is for :mod:`hbm.scores` and :mod:`hbm.exams` to say.
 """
 
+from typing import Any
+
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
-from pytensor.tensor import TensorLike
+from pytensor.tensor import TensorLike, TensorVariable
 
+from hbm.hierarchy.coefficients import carried, coefficients, followed
 from hbm.hierarchy.conflict import warn_of_conflict
 from hbm.hierarchy.description import Description
 from hbm.hierarchy.effects import Raw, level_effect, raw_by_level, spread_effect
+from hbm.hierarchy.half_normal import half_normal
 from hbm.hierarchy.model import TableModel, table_data
 from hbm.hierarchy.observation import observe
 from hbm.hierarchy.parameterisation import Parameterisation, check_parameterisation
 from hbm.hierarchy.priors import Priors
 
-__all__ = ["alone", "as_one", "pooled"]
+__all__ = ["alone", "as_one", "excess_of", "pooled"]
 
 
 def as_one(d: Description, priors: Priors, parameterisation: Parameterisation) -> TableModel:
@@ -33,7 +37,7 @@ def as_one(d: Description, priors: Priors, parameterisation: Parameterisation) -
         nu_group = pm.Deterministic(d.spread_name, pt.full(n.shape, nu), dims=d.group)
         pm.Data(f"tau_{d.group}", 0.0)
         pm.Data("tau_nu", 0.0)
-        observe(d, mu_group, nu_group)
+        observe(d, mu_group, nu_group, excess_of(d, priors))
     warn_of_conflict(d, priors, "eta_sd")
     return model
 
@@ -46,7 +50,8 @@ def alone(d: Description, priors: Priors, parameterisation: Parameterisation) ->
         tau = pm.Data(f"tau_{d.group}", priors.no_pooling_sd)
         nu = pm.Data("nu", priors.nu_median)
         tau_nu = pm.Data("tau_nu", priors.nu_log_sd)
-        _groups(d, eta, tau, nu, tau_nu, raw_by_level(d, priors.nu_median), parameterisation)
+        raw, excess = raw_by_level(d, priors.nu_median), excess_of(d, priors)
+        _groups(d, eta, tau, nu, tau_nu, excess, raw, parameterisation)
     warn_of_conflict(d, priors, "no_pooling_sd", "no_pooling_sd")
     return model
 
@@ -62,12 +67,26 @@ def pooled(d: Description, priors: Priors, parameterisation: Parameterisation) -
         tau = pm.HalfNormal(f"tau_{d.group}", priors.tau_school)
         nu = pm.LogNormal("nu", np.log(priors.nu_median), priors.nu_log_sd)
         tau_nu = pm.HalfNormal("tau_nu", priors.tau_nu)
+        excess = excess_of(d, priors)
+        beta = coefficients(d, "beta", priors.beta_sd)
+        gamma = coefficients(d, "gamma", priors.gamma_sd)
         pm.Deterministic("mu", pm.math.invlogit(eta))
+        off = carried(d, raw)
         for level, tau_level in zip(above, taus, strict=True):
-            eta = level_effect(d, level, eta, tau_level, raw, parameterisation)
-        _groups(d, eta, tau, nu, tau_nu, raw, parameterisation)
+            shift = followed(d.effect(level), off.get(level), beta, level)
+            eta = level_effect(
+                d, level, eta, tau_level, raw, parameterisation, shift=shift, beta=beta
+            )
+        _groups(d, eta, tau, nu, tau_nu, excess, raw, parameterisation, beta, gamma)
     warn_of_conflict(d, priors, "eta_sd", "tau_school")
     return model
+
+
+def excess_of(d: Description, priors: Priors) -> Any:
+    """Return the design effect less 1: known, or learned, design_effect ~ N(1, its sd) above 1."""
+    if d.design_effect is not None:
+        return d.design_effect - 1.0
+    return half_normal("design_effect", 1, priors.design_effect_sd) - 1
 
 
 def _groups(
@@ -76,20 +95,26 @@ def _groups(
     tau: TensorLike,
     nu: TensorLike,
     tau_nu: TensorLike,
+    excess: Any,
     raw: Raw,
     parameterisation: Parameterisation,
+    beta: TensorVariable | None = None,
+    gamma: TensorVariable | None = None,
 ) -> None:
-    """Add eta_group ~ N(eta, tau), log nu_group ~ N(log nu, tau_nu), and what was seen."""
+    """Add eta_group ~ N(eta, tau), log nu_group ~ N(log nu, tau_nu), and what was seen.
+
+    Where something is known of groups, beta and gamma move where these are centred.
+    """
     n, sd = (pm.modelcontext(None)[name] for name in (d.size, "sd"))
-    nu_group, widened = None, 1.0
+    nu_group, widened = None, pt.sqrt(1.0 + excess)
     if d.sd_unknown.any():
         # How much such a mean says hangs on nu_group, which the data do not tell: coordinates that
         # took it for known would be too narrow for some of its values, and too wide for others.
-        nu_group = spread_effect(d, nu, tau_nu, raw, parameterisation)
+        nu_group = spread_effect(d, nu, tau_nu, raw, parameterisation, gamma)
         taken = pt.exp(pm.modelcontext(None)[f"log_{d.spread_name}_raw"][0])
         unknown = pt.and_(n > 1, pt.eq(sd, 0))
-        widened = pt.where(unknown, pt.sqrt((taken + 1) / (nu_group + 1)), 1.0)
-    level_effect(d, d.group, eta, tau, raw, parameterisation, widened)
+        widened *= pt.where(unknown, pt.sqrt((taken + 1) / (nu_group + 1)), 1.0)
+    level_effect(d, d.group, eta, tau, raw, parameterisation, widened, beta=beta)
     if nu_group is None:
-        nu_group = spread_effect(d, nu, tau_nu, raw, parameterisation)
-    observe(d, pm.modelcontext(None)[d.mean_name], nu_group)
+        nu_group = spread_effect(d, nu, tau_nu, raw, parameterisation, gamma)
+    observe(d, pm.modelcontext(None)[d.mean_name], nu_group, excess)

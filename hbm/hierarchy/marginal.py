@@ -10,12 +10,14 @@ at, and laid anew where these misled.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from hbm.hierarchy.chain_evidence import ChainEvidence
 from hbm.hierarchy.quadrature import (
     average_over_effect,
     given_locations,
@@ -25,10 +27,10 @@ from hbm.hierarchy.quadrature import (
 )
 from hbm.students.law import Evidence
 
-__all__ = ["Family", "head_given_siblings", "marginal", "marginal_family", "without_each"]
+__all__ = ["Family", "Placed", "head_given_siblings", "marginal", "marginal_family", "without_each"]
 
 Floats = NDArray[np.float64]
-Family = Sequence[Any]  # of Evidence, or of families
+Family = Sequence[Any]  # of Evidence or ChainEvidence, or of families
 
 _REACH = 6.0  # how far a grid goes beyond where an integrand is centred, in its sds
 _STEP = 0.8  # between its points, in sds of the narrowest integrand
@@ -37,8 +39,31 @@ _LOOKS = 6  # at a grid, to where the integrand is
 _LEAST = 1e-7  # half-width of a grid for a tau of 0
 
 
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """What was seen of a member of which something is known: it is around more than its head.
+
+    Attributes
+    ----------
+    node : Evidence or family
+        What was seen.
+    shift : numpy.ndarray, shape (n_draws,)
+        By how much what is known moves where its effect is centred.
+    within : sequence of numpy.ndarray, shape (n_draws,), or None
+        Of a group: as for :func:`marginal_family`, which of placed nodes is given the numbers of
+        draws instead.
+    """
+
+    node: Any
+    shift: Floats
+    within: Sequence[Floats] | None = None
+
+
 def marginal_family(
-    family: Family, m: Floats, taus: Sequence[Floats], log_spread: Floats, tau_spread: Floats
+    family: Family,
+    m: Floats,
+    taus: Sequence[Floats],
+    *within: Floats,
 ) -> Floats:
     """Return the log density of what was seen of all groups of a family, jointly.
 
@@ -47,12 +72,16 @@ def marginal_family(
 
     Parameters
     ----------
-    family : sequence of Evidence, or of families
+    family : sequence of Evidence or ChainEvidence, or of families, or Placed
         What was seen of each group, in as many levels as there are `taus` less one.
-    m, log_spread, tau_spread : numpy.ndarray, shape (n_draws,) or (1,)
-        Draws of the mean of the head's effect; and of mean and sd of the groups' log spreads.
+    m : numpy.ndarray, shape (n_draws,) or (1,)
+        Draws of the mean of the head's effect.
     taus : sequence of numpy.ndarray, shape (n_draws,) or (1,)
         Draws of the standard deviations, from the head's level down.
+    *within : numpy.ndarray, shape (n_draws,) or (1,)
+        Draws of the mean of the groups' log spreads, of its standard deviation, and of the design
+        effect less 1 (0 if not given). For chains, and what is placed, which draws these are:
+        their numbers.
 
     Returns
     -------
@@ -60,22 +89,22 @@ def marginal_family(
 
     Examples
     --------
-    >>> seen = Evidence(lambda eta, log_nu: -2 * (eta - 1) ** 2 + 0 * log_nu, 1.0, 0.5, np.nan)
+    >>> seen = Evidence(lambda eta, x, s: -2 * (eta - 1) ** 2 + 0 * (x + s), 1.0, 0.5, np.nan)
     >>> one = np.array([1.0])
     >>> alone = marginal_family([seen], 0 * one, [0.6 * one, 0.8 * one], one, one)
     >>> np.exp(alone).round(5)  # exp(-2 / 5) / √5, since 0.6² + 0.8² = 1
     array([0.29978])
     """
-    m, log_spread, tau_spread, *taus = same_length(m, log_spread, tau_spread, *taus)
-    return _given(family, m[:, None], taus, (log_spread, tau_spread))[:, 0]
+    m, taus, within = _alike(m, taus, *within)
+    return _given(family, m[:, None], taus, within)[:, 0]
 
 
 def without_each(
-    family: Sequence[Evidence],
+    family: Family,
     m: Floats,
     taus: Sequence[Floats],
-    log_spread: Floats,
-    tau_spread: Floats,
+    *within: Floats,
+    kept: Family | None = None,
 ) -> Floats:
     """Return the log density of what was seen of each group of a family given that of its siblings.
 
@@ -84,8 +113,10 @@ def without_each(
 
     Parameters
     ----------
-    family, m, taus, log_spread, tau_spread
+    family, m, taus, within
         As for :func:`marginal_family`, with groups for children.
+    kept : sequence of ChainEvidence, optional
+        What stays of each group when the rest of it is left out; nothing if not given.
 
     Returns
     -------
@@ -93,20 +124,21 @@ def without_each(
 
     Examples
     --------
-    >>> seen = Evidence(lambda eta, log_nu: -2 * (eta - 1) ** 2 + 0 * log_nu, 1.0, 0.5, np.nan)
+    >>> seen = Evidence(lambda eta, x, s: -2 * (eta - 1) ** 2 + 0 * (x + s), 1.0, 0.5, np.nan)
     >>> one = np.array([1.0])
     >>> both = marginal_family([seen, seen], 0 * one, [one, one], one, one)
     >>> alone = marginal_family([seen], 0 * one, [one, one], one, one)
     >>> np.allclose(without_each([seen, seen], 0 * one, [one, one], one, one), both - alone)
     True
     """
-    m, log_spread, tau_spread, *taus = same_length(m, log_spread, tau_spread, *taus)
-    spread = log_spread, tau_spread
-    if len(family) == 1:
-        return _given(family, m[:, None], taus, spread)
+    m, taus, within = _alike(m, taus, *within)
+    if len(family) == 1 and kept is None:
+        return _given(family, m[:, None], taus, within)
     result = np.empty((len(m), len(family)))
-    for rows, start, step, parts in _tables(family, m[:, None], taus, spread, apart=True):
+    for rows, start, step, parts in _tables(family, m[:, None], taus, within, apart=True):
         whole = parts.sum(axis=0)
+        grid = start[:, None] + step[:, None] * np.arange(parts.shape[2])
+        _take_off(parts, kept, grid, [t[rows] for t in taus[1:]], [x[rows] for x in within])
         at, tau = m[rows, None], taus[0][rows]
         everything = average_over_effect(whole, start, step, at, tau)[:, 0]
         for j, own in enumerate(parts):
@@ -116,18 +148,18 @@ def without_each(
 
 
 def head_given_siblings(
-    family: Sequence[Evidence],
+    family: Family,
     m: Floats,
     taus: Sequence[Floats],
-    log_spread: Floats,
-    tau_spread: Floats,
+    *within: Floats,
     p: Floats,
+    kept: Family | None = None,
 ) -> Floats:
     """Return quantiles of the effect of a family's head, given all groups of it but each.
 
     Parameters
     ----------
-    family, m, taus, log_spread, tau_spread
+    family, m, taus, within, kept
         As for :func:`without_each`.
     p : numpy.ndarray, shape (n_draws, n_points)
         Probabilities, some of each draw.
@@ -136,14 +168,14 @@ def head_given_siblings(
     -------
     numpy.ndarray, shape (n_draws, n_points, n_groups)
     """
-    m, log_spread, tau_spread, *taus = same_length(m, log_spread, tau_spread, *taus)
-    if len(family) == 1:
+    m, taus, within = _alike(m, taus, *within)
+    if len(family) == 1 and kept is None:
         return (m[:, None] + taus[0][:, None] * ndtri(p))[..., None]
     result = np.empty((*p.shape, len(family)))
-    tables = _tables(family, m[:, None], taus, (log_spread, tau_spread), apart=True)
-    for rows, start, step, parts in tables:
+    for rows, start, step, parts in _tables(family, m[:, None], taus, within, apart=True):
         whole = parts.sum(axis=0)
         grid = start[:, None] + step[:, None] * np.arange(parts.shape[2])
+        _take_off(parts, kept, grid, [t[rows] for t in taus[1:]], [x[rows] for x in within])
         prior = -(((grid - m[rows, None]) / np.maximum(taus[0][rows], 1e-12)[:, None]) ** 2) / 2
         for j, own in enumerate(parts):
             log_share = whole - own + prior
@@ -158,19 +190,38 @@ def head_given_siblings(
     return result
 
 
-def _given(node, points, taus, spread) -> Floats:
+def _take_off(parts, kept, grid, taus, within) -> None:
+    """Take off each child's log density that of what is kept of it, where there is such."""
+    for part, stays in zip(parts, kept or (), strict=kept is not None):
+        part -= _given(stays, grid, taus, within)
+
+
+def _alike(m, taus, *within):
+    """Return draws of one length: of m, of the taus, and of what is within groups."""
+    m, *others = same_length(m, *taus, *within)
+    return m, others[: len(taus)], others[len(taus) :]
+
+
+def _given(node, points, taus, within) -> Floats:
     """Return the log density below a node at points of the effect above it: (n_draws, n_points)."""
+    if isinstance(node, Placed):
+        rows = within[-1].astype(np.int64)
+        if node.within is not None:
+            within = [x[rows] for x in node.within]
+        return _given(node.node, points + node.shift[rows, None], taus, within)
     if isinstance(node, Evidence):
-        return given_locations(node, points, taus[0], *spread)
+        return given_locations(node, points, taus[0], *within)
+    if isinstance(node, ChainEvidence):
+        return node.given(points, taus[0], *within)
     result = np.empty(points.shape)
-    for rows, start, step, parts in _tables(node, points, taus, spread):
+    for rows, start, step, parts in _tables(node, points, taus, within):
         result[rows] = average_over_effect(
             parts.sum(axis=0), start, step, points[rows], taus[0][rows]
         )
     return result
 
 
-def _tables(family, points, taus, spread, apart=False):
+def _tables(family, points, taus, within, apart=False):
     """Tabulate each child's log density on a grid of the effect of the family's head.
 
     Yields which draws, the start and the step of their grids, and the tables, (n_children, n_draws,
@@ -185,7 +236,7 @@ def _tables(family, points, taus, spread, apart=False):
         n = int(np.clip(np.ceil(n.max()) + 1, _FEWEST, _MOST))
         step = (high - low) / (n - 1)
         grid = low[:, None] + step[:, None] * np.arange(n)
-        here = [t[todo] for t in below], tuple(x[todo] for x in spread)
+        here = [t[todo] for t in below], [x[todo] for x in within]
         parts = np.stack([_given(child, grid, *here) for child in family])
         off, *better = _look(parts, grid, step, points[todo], tau[todo], apart)
         if look == _LOOKS - 1:
@@ -199,7 +250,10 @@ def _tables(family, points, taus, spread, apart=False):
 
 def _rough(node, taus) -> tuple[Any, Any]:
     """Return a rough estimate of a node's effect from what was seen below, and its precision."""
-    if isinstance(node, Evidence):
+    if isinstance(node, Placed):
+        estimate, precision = _rough(node.node, taus)
+        return estimate - node.shift.mean(), precision
+    if isinstance(node, Evidence | ChainEvidence):
         return node.effect, 1 / node.effect_se**2
     total, pull = np.zeros_like(taus[0]), np.zeros_like(taus[0])
     for child in node:

@@ -81,12 +81,18 @@ def table_data(d: Description) -> dict[str, Any]:
         by the names of the levels below.
     """
     data = {
-        "n": pm.Data(d.size, d.n, dims=d.group),
-        "mean": pm.Data("mean", d.mean, dims=d.group),
-        "sd": pm.Data("sd", np.nan_to_num(d.sd), dims=d.group),
+        "n": pm.Data(d.size, d.n, dims=d.cell),
+        "mean": pm.Data("mean", d.mean, dims=d.cell),
+        "sd": pm.Data("sd", np.nan_to_num(d.sd), dims=d.cell),
     }
     for level in d.levels[1:]:
         data[level.name] = pm.Data(d.index_name(level.name), level.parent, dims=level.name)
+    if d.cells is not None:
+        for name, position in ((d.group, d.cells.group), (d.cells.name, d.cells.year)):
+            data[f"{name}_of_cell"] = pm.Data(f"{name}_of_cell", position, dims="cell")
+    for name, x in d.predictors.x.items() if d.predictors is not None else ():
+        dims = (name, d.cells.name) if d.panel and name == d.group else (name,)
+        pm.Data(f"predictors_of_{name}", x, dims=(*dims, "predictor"))
     if d.value is not None:
         data[d.individual] = pm.Data(d.index_name(d.individual), d.index, dims=d.individual)
     return data

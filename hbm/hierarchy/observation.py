@@ -1,7 +1,7 @@
 """What a model observes: individuals one by one, or what was published of them."""
 
 import pymc as pm
-from pytensor.tensor import TensorVariable
+from pytensor.tensor import TensorLike, TensorVariable
 
 from hbm.hierarchy.description import Description
 from hbm.students.observed import observe_individuals, observe_means, observe_summaries, pair
@@ -9,8 +9,10 @@ from hbm.students.observed import observe_individuals, observe_means, observe_su
 __all__ = ["observe"]
 
 
-def observe(d: Description, mu: TensorVariable, spread: TensorVariable) -> TensorVariable:
-    """Add what was seen of each group, given its mean and spread, to the current model.
+def observe(
+    d: Description, mu: TensorVariable, spread: TensorVariable, excess: TensorLike = 0.0
+) -> TensorVariable:
+    """Add what was seen of each group, or cell, given its mean and spread, to the current model.
 
     Parameters
     ----------
@@ -20,6 +22,8 @@ def observe(d: Description, mu: TensorVariable, spread: TensorVariable) -> Tenso
         Mean of each group.
     spread : TensorVariable, shape (n_groups,) or ()
         Spread of each group, or of all.
+    excess : scalar or TensorVariable, default 0
+        Design effect less 1. Individuals seen one by one are independent.
 
     Returns
     -------
@@ -39,8 +43,8 @@ def observe(d: Description, mu: TensorVariable, spread: TensorVariable) -> Tenso
     mean, sd = d.law.published(d.mean, d.sd, d.n)
     seen = pair(d.law, mean, sd, d.n)
     if d.means_only:
-        observed = pm.Data(f"{d.observed}_observed", seen[:, 0], dims=d.group)
-        return observe_means(d.observed, d.law, mu, spread, n, observed, dims=d.group)
+        observed = pm.Data(f"{d.observed}_observed", seen[:, 0], dims=d.cell)
+        return observe_means(d.observed, d.law, mu, spread, n, observed, d.cell, excess)
     pm.modelcontext(None).add_coord("statistic", ["mean", "sd"])
-    observed = pm.Data(f"{d.observed}_observed", seen, dims=(d.group, "statistic"))
-    return observe_summaries(d.observed, d.law, mu, spread, n, observed, dims=d.group)
+    observed = pm.Data(f"{d.observed}_observed", seen, dims=(d.cell, "statistic"))
+    return observe_summaries(d.observed, d.law, mu, spread, n, observed, d.cell, excess)

@@ -94,18 +94,23 @@ class Informed(Transform):
         return pt.zeros_like(value) - 0.5 * pt.log(precision)
 
 
-class _InformedByInputs(Informed):
-    """The same for a variable whose estimates are inputs of it, and so may be ``pm.Data``.
+class ByInputs:
+    """Mixin of transforms whose estimates are inputs of the variable, and so may be ``pm.Data``.
 
-    PyMC does not see what a transform hangs on, unless its variable hangs on it.
+    PyMC does not see what a transform hangs on, unless its variable hangs on it. The estimates and
+    their standard errors are data of the model, ``<variable>_raw``.
     """
+
+
+class _InformedByInputs(ByInputs, Informed):
+    """The same for a variable whose estimates are inputs of it."""
 
     def __init__(self):
         super().__init__(None, None)
 
     def _read(self, inputs):
-        _, estimate, standard_error, mean, sd, *_ = inputs
-        return estimate, 1 / standard_error**2, mean, sd
+        _, estimate, precision, mean, sd, *_ = inputs
+        return estimate, precision, mean, sd
 
 
 def _check_normal(value: TensorVariable, inputs: tuple) -> None:
@@ -209,6 +214,7 @@ def group_effect(
     standard_error: np.ndarray,
     parameterisation: Parameterisation,
     widened: TensorLike = 1.0,
+    shift: TensorLike = 0.0,
 ) -> TensorVariable:
     """Add a group effect ~ N(mean, sd) to the model in context, in a chosen parameterisation.
 
@@ -227,6 +233,8 @@ def group_effect(
         How the sampler sees the effect.
     widened : scalar or tensor, default 1
         How many times as large the standard errors are, where that hangs on other variables.
+    shift : scalar or tensor, default 0
+        How much higher the estimates are, likewise.
 
     Returns
     -------
@@ -253,8 +261,9 @@ def group_effect(
     if parameterisation == "informed":
         return pm.CustomDist(
             name,
-            raw[0],
-            raw[1] * widened,
+            raw[0] + shift,
+            # In this order: of an infinite standard error the gradient by `widened` is 0.
+            (1 / raw[1] ** 2) / pt.square(widened),
             mean,
             sd,
             dist=lambda _, __, mean, sd, size: pm.Normal.dist(mean, sd, size=size),
@@ -272,7 +281,7 @@ def group_effect(
 def informs(model: pm.Model, effect: TensorVariable) -> bool:
     """Say whether the data inform the coordinates of a model's effect."""
     transform = model.rvs_to_transforms[effect]
-    if isinstance(transform, _InformedByInputs):
+    if isinstance(transform, ByInputs):
         return bool(np.isfinite(model[f"{effect.name}_raw"].get_value()[1]).any())
     return isinstance(transform, Informed) and bool(np.any(transform.precision))
 
@@ -341,6 +350,14 @@ def parent_estimates(
     >>> parent_estimates(np.array([0.0, 2.0, 5.0]), np.ones(3), np.array([0, 0, 1]), 2)
     (array([1., 5.]), array([1.        , 1.41421356]))
     """
+    tau_squared = between_variance(estimate, standard_error, parent, n_parents)
+    return weighted_parents(estimate, standard_error, np.nan_to_num(tau_squared), parent, n_parents)
+
+
+def between_variance(
+    estimate: np.ndarray, standard_error: np.ndarray, parent: np.ndarray, n_parents: int
+) -> float:
+    """Return the variance between children of one parent, by moments; NaN if nothing tells it."""
 
     def total(x):
         return np.bincount(parent, x, minlength=n_parents)
@@ -353,9 +370,19 @@ def parent_estimates(
     q = (w * (estimate - within) ** 2).sum()
     degrees = (w > 0).sum() - (sum_w > 0).sum()
     scale = (sum_w - total(w**2) / safe).sum()
-    tau_squared = max(0.0, (q - degrees) / scale) if scale > 0 else 0.0
+    return max(0.0, (q - degrees) / scale) if scale > 1e-12 * w.sum() else np.nan
 
-    w = np.where(w > 0, 1 / (standard_error**2 + tau_squared), 0.0)
-    sum_w = total(w)
+
+def weighted_parents(
+    estimate: np.ndarray,
+    standard_error: np.ndarray,
+    tau_squared: float,
+    parent: np.ndarray,
+    n_parents: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return parents' estimates, and standard errors, given the variance between their children."""
+    w = np.where(1 / standard_error**2 > 0, 1 / (standard_error**2 + tau_squared), 0.0)
+    sum_w = np.bincount(parent, w, minlength=n_parents)
+    sums = np.bincount(parent, w * np.where(w > 0, estimate, 0.0), minlength=n_parents)
     safe = np.where(sum_w > 0, sum_w, 1.0)
-    return total(w * estimate) / safe, np.where(sum_w > 0, 1 / np.sqrt(safe), np.inf)
+    return sums / safe, np.where(sum_w > 0, 1 / np.sqrt(safe), np.inf)

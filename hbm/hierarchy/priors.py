@@ -27,12 +27,24 @@ class Priors:
         its own, by name.
     tau_school : float, default 0.5
         Scale of that between the schools of one (or all schools, where they are not nested).
+    tau_year : float, default 0.3
+        Scale of that of the effects of years, of a panel.
     nu_median, nu_log_sd : float, default 10 and 1
         Median, and standard deviation on the log scale, of the log-normal prior of the sample size
         nu of a school in the middle. 10 is the article's; at a mean of 0.65 the students' standard
         deviation then lies between 6 and 31 points of a hundred with probability 95 %.
     tau_nu : float, default 0.5
         Scale of the half-normal prior of the standard deviation of log nu between schools.
+    design_effect_sd : float, default 1
+        Of exams whose design effect is learned: it is Normal around 1 with this sd, above 1. By
+        default it lies below 1.7 with probability 50 % and below 3 with probability 95 %: the
+        means of a school's cohorts vary by up to √3 = 1.7 times what independent students give.
+    beta_sd : float, default 0.3
+        Sd of the Normal priors of the coefficients of predictors: of one sd of a number (so of
+        some three times as many students, for ``log_n_students``), of true against false, and,
+        about, of a category. At a mean of 0.65 a step of 0.3 logits is 7 points of a hundred.
+    gamma_sd : float, default 0.3
+        The same for log nu: with a step of 0.3 the spread of students changes by about a seventh.
     no_pooling_sd : float, default 1.5
         Prior standard deviation of a school's effect around `eta_mean` where nothing is pooled;
         a school's log nu then has the prior of log nu.
@@ -47,9 +59,13 @@ class Priors:
     eta_sd: float = 1.0
     tau_parent: float | Mapping[str, float] = 0.5
     tau_school: float = 0.5
+    tau_year: float = 0.3
     nu_median: float = 10.0
     nu_log_sd: float = 1.0
     tau_nu: float = 0.5
+    design_effect_sd: float = 1.0
+    beta_sd: float = 0.3
+    gamma_sd: float = 0.3
     no_pooling_sd: float = 1.5
 
     def __post_init__(self) -> None:
@@ -60,9 +76,13 @@ class Priors:
                 "eta_sd",
                 "tau_parent",
                 "tau_school",
+                "tau_year",
                 "nu_median",
                 "nu_log_sd",
                 "tau_nu",
+                "design_effect_sd",
+                "beta_sd",
+                "gamma_sd",
                 "no_pooling_sd",
             ),
         )
@@ -98,19 +118,25 @@ class Priors:
             )
         return self.tau_parent[level]
 
-    def draw(self, random_seed: int | np.random.Generator | None = None) -> dict[str, float]:
+    def draw(
+        self, random_seed: int | np.random.Generator | None = None, *, panel: bool = False
+    ) -> dict[str, float]:
         """Draw the parameters of the nested models, as :func:`hbm.simulate.exams` takes them.
 
         Parameters
         ----------
         random_seed : int or numpy.random.Generator, optional
             The same seed gives the same parameters.
+        panel : bool, default False
+            Whether to draw those of a panel too, as :func:`hbm.simulate.exam_panel` takes them.
 
         Returns
         -------
         dict of str to float
-            ``mu`` (a proportion), ``tau_authority``, ``tau_school``, ``nu`` and ``tau_nu``. For
-            schools of one population set ``tau_authority`` to 0.
+            ``mu`` (a proportion), ``tau_authority``, ``tau_school``, ``nu``, ``tau_nu`` and
+            ``design_effect``. For schools of one population set ``tau_authority`` to 0, for
+            independent students ``design_effect`` to 1. Of a panel also ``tau_year`` and
+            ``persistence``.
 
         Examples
         --------
@@ -119,13 +145,18 @@ class Priors:
         >>> table, students, truth = hbm.simulate.exams([2, 1], 12, **parameters, random_seed=1)
         """
         rng = np.random.default_rng(random_seed)
-        return {
+        drawn = {
             "mu": float(expit(rng.normal(self.eta_mean, self.eta_sd))),
             "tau_authority": abs(rng.normal(0, self.tau_of("authority"))),
             "tau_school": abs(rng.normal(0, self.tau_school)),
             "nu": float(self.nu_median * np.exp(rng.normal(0, self.nu_log_sd))),
             "tau_nu": abs(rng.normal(0, self.tau_nu)),
+            "design_effect": 1 + abs(rng.normal(0, self.design_effect_sd)),
         }
+        if panel:
+            drawn["tau_year"] = abs(rng.normal(0, self.tau_year))
+            drawn["persistence"] = rng.uniform()
+        return drawn
 
 
 def check_priors(priors: Any, *, positive: Sequence[str]) -> None:

@@ -3,7 +3,8 @@
 A group has two effects, its effect ~ N(m, tau) and the log of its spread ~ N(log spread, tau of
 that), and its marginal likelihood is a double integral for every posterior draw of these four. What
 was seen, and with it the likelihood, is the same for all draws, so it is computed once on a grid,
-and each draw only lays its own two Normal densities over it:
+and each draw only lays its own two Normal densities over it. Where draws differ in the excess of
+their design effect, it is computed at a few values of that, and interpolated between them:
 
 * The sum over grid points times their spacing is the trapezoidal rule, whose error falls
   exponentially in the number of points for a smooth function that vanishes at both ends [1]_. For
@@ -28,7 +29,14 @@ from scipy import sparse
 
 from hbm.students.law import Evidence
 
-__all__ = ["average_over_effect", "given_locations", "log_sum_exp", "marginal", "same_length"]
+__all__ = [
+    "average_over_effect",
+    "given_locations",
+    "log_sum_exp",
+    "marginal",
+    "same_length",
+    "table_of_effects",
+]
 
 Floats = NDArray[np.float64]
 
@@ -41,10 +49,18 @@ _FARTHEST = 21.0  # |effect| and |log spread| beyond which likelihoods no longer
 _MOST_POINTS = 700  # of a grid a side; a likelihood with a kink would never be fine enough
 # Draws whose integral is this far, 690 nats, from the best there could be: no posterior has any.
 _SMALLEST = 1e-300
+_NODES = 2.5  # of the excess, for each factor e of the design effect
 _BLOCK = 100_000  # numbers worked on at a time: they stay in the processor's cache
 
 
-def marginal(evidence: Evidence, m: Floats, tau: Floats, log_nu: Floats, tau_nu: Floats) -> Floats:
+def marginal(
+    evidence: Evidence,
+    m: Floats,
+    tau: Floats,
+    log_nu: Floats,
+    tau_nu: Floats,
+    excess: Floats | float = 0.0,
+) -> Floats:
     """Return the log density of what was seen of a group, whatever its effects.
 
     Parameters
@@ -53,6 +69,8 @@ def marginal(evidence: Evidence, m: Floats, tau: Floats, log_nu: Floats, tau_nu:
         What was seen.
     m, tau, log_nu, tau_nu : numpy.ndarray, shape (n_draws,) or (1,)
         Draws of the means and standard deviations of the group's effect and log spread.
+    excess : numpy.ndarray, shape (n_draws,) or (1,), default 0
+        Draws of the design effect less 1.
 
     Returns
     -------
@@ -62,40 +80,61 @@ def marginal(evidence: Evidence, m: Floats, tau: Floats, log_nu: Floats, tau_nu:
     Examples
     --------
     >>> import numpy as np
-    >>> seen = Evidence(lambda eta, log_nu: -2 * (eta - 1) ** 2 + 0 * log_nu, 1.0, 0.5, np.nan)
+    >>> seen = Evidence(lambda eta, x, s: -2 * (eta - 1) ** 2 + 0 * (x + s), 1.0, 0.5, np.nan)
     >>> one = np.array([1.0])
     >>> np.exp(marginal(seen, 0 * one, one, one, one)).round(5)  # exp(-2 / 5) / √5
     array([0.29978])
     """
-    draws = same_length(m, tau, log_nu, tau_nu)
-    m, tau, log_nu, tau_nu = draws
+    draws = same_length(m, tau, log_nu, tau_nu, excess)
+    m, tau, log_nu, tau_nu, excess = draws
     if evidence.exact is not None:
-        return evidence.exact(m, tau, log_nu)
+        return evidence.exact(m, tau, log_nu, excess)
     if not (tau.any() or tau_nu.any()):
-        return evidence.log_lik(m, log_nu)
+        return evidence.log_lik(m, log_nu, excess)
     return _on_fine_grids(evidence, _first_grids(evidence, *draws), draws)[1]
 
 
-def given_locations(evidence, points, tau, log_nu, tau_nu) -> Floats:
+def given_locations(evidence, points, tau, log_nu, tau_nu, excess=0.0) -> Floats:
     """Return a group's marginal log likelihood at points of m: shape (n_draws, n_points)."""
+    excess = np.broadcast_to(excess, tau.shape)
     if evidence.exact is not None:
-        return evidence.exact(points, tau[:, None], log_nu[:, None])
+        return evidence.exact(points, tau[:, None], log_nu[:, None], excess[:, None])
     middle = points[:, points.shape[1] // 2]
     ends = np.concatenate([points.min(axis=1), points.max(axis=1)])
-    twice = (np.tile(draws, 2) for draws in (tau, log_nu, tau_nu))
+    twice = (np.tile(draws, 2) for draws in (tau, log_nu, tau_nu, excess))
     grids = _first_grids(evidence, ends, *twice)
     # Grids fine enough for the points in the middle, where the weight is.
-    (eta_grid, nu_grid), _ = _on_fine_grids(evidence, grids, (middle, tau, log_nu, tau_nu))
-    return _integral(evidence, eta_grid, nu_grid, points, tau, log_nu, tau_nu)
+    (eta_grid, nu_grid), _ = _on_fine_grids(evidence, grids, (middle, tau, log_nu, tau_nu, excess))
+    return _integral(evidence, eta_grid, nu_grid, points, tau, log_nu, tau_nu, excess)
 
 
-def same_length(*draws: Floats) -> list[Floats]:
+def table_of_effects(evidence, m, tau, log_nu, tau_nu, excess) -> tuple[float, float, Floats]:
+    """Tabulate a group's log likelihood by its effect, with its log spread integrated.
+
+    The grid holds all that effects ~ N(m, tau) can be, given what was seen.
+
+    Returns
+    -------
+    start, step : float
+        Of the grid.
+    table : numpy.ndarray, shape (n_draws, n_points)
+    """
+    draws = same_length(m, tau, log_nu, tau_nu, excess)
+    (eta_grid, nu_grid), _ = _on_fine_grids(evidence, _first_grids(evidence, *draws), draws)
+    _, _, log_nu, tau_nu, excess = draws
+    blocks = _by_effect(evidence, eta_grid, nu_grid, log_nu, tau_nu, excess, 1)
+    tables = [table for _, table in blocks]
+    low, high, points = eta_grid
+    return low, (high - low) / (points - 1), np.concatenate(tables)
+
+
+def same_length(*draws: Floats | float) -> list[Floats]:
     """Return arrays broadcast to one length, and copied."""
     return [np.array(d, dtype=float) for d in np.broadcast_arrays(*draws)]
 
 
 def log_sum_exp(x: Floats) -> Floats:
-    """Return log Σ exp over the last axis; SciPy's is several times slower."""
+    """Return log Σ exp over the last axis, without what SciPy's does beside it."""
     top = x.max(axis=-1, keepdims=True)
     return np.log(np.exp(x - top).sum(axis=-1)) + top[..., 0]
 
@@ -103,16 +142,46 @@ def log_sum_exp(x: Floats) -> Floats:
 # The integral on a given grid. A grid is (lowest, highest, number of points).
 
 
-def _integral(evidence, eta_grid, nu_grid, m, tau, log_nu, tau_nu) -> Floats:
-    eta, x = np.linspace(*eta_grid), np.linspace(*nu_grid)
-    table = evidence.log_lik(eta[:, None], x)
+def _integral(evidence, eta_grid, nu_grid, m, tau, log_nu, tau_nu, excess) -> Floats:
+    low, high, points = eta_grid
     result = np.empty(m.shape)
-    for block in _blocks(len(m), len(eta) * max(1, m[0].size)):
-        log_lik_of_eta = _average_over_log_nu(table, x, log_nu[block], tau_nu[block])
-        result[block] = average_over_effect(
-            log_lik_of_eta, eta[0], eta[1] - eta[0], m[block], tau[block]
-        )
+    n_each = max(1, m[0].size)
+    for block, table in _by_effect(evidence, eta_grid, nu_grid, log_nu, tau_nu, excess, n_each):
+        step = (high - low) / (points - 1)
+        result[block] = average_over_effect(table, low, step, m[block], tau[block])
     return result
+
+
+def _by_effect(
+    evidence, eta_grid, nu_grid, log_nu, tau_nu, excess, n_each
+) -> Iterator[tuple[slice, Floats]]:
+    """Yield the log likelihood by effect, of some draws at a time; `n_each` points are made."""
+    eta, x = np.linspace(*eta_grid), np.linspace(*nu_grid)
+    nodes, weights = _nodes(excess)
+    tables = evidence.log_lik(eta[:, None], x, nodes[:, None, None]).reshape(-1, len(x))
+    for block in _blocks(len(log_nu), len(eta) * n_each):
+        at_nodes = _average_over_log_nu(tables, x, log_nu[block], tau_nu[block])
+        at_nodes = at_nodes.reshape(len(at_nodes), len(nodes), len(eta))
+        yield block, (weights[block, None] @ at_nodes)[:, 0]
+
+
+def _nodes(excess) -> tuple[Floats, Floats]:
+    """Return values of the excess to tabulate at, and each draw's weights: (n_draws, n_nodes).
+
+    They are Chebyshev's points of log(1 + excess), on whose scale log likelihoods bend alike, with
+    Lagrange's weights in their barycentric form.
+    """
+    low, high = np.log1p(excess.min()), np.log1p(excess.max())
+    n = int(np.ceil(2 + _NODES * (high - low)))
+    values, position = np.unique(excess, return_inverse=True)
+    if len(values) <= n:
+        return values, np.eye(len(values))[position]
+    angle = (np.arange(n) + 0.5) * np.pi / n
+    at = (low + high) / 2 + (high - low) / 2 * np.cos(angle)
+    away = np.log1p(excess)[:, None] - at
+    away[away == 0] = 1e-300
+    weights = (-1.0) ** np.arange(n) * np.sin(angle) / away
+    return np.expm1(at), weights / weights.sum(axis=1, keepdims=True)
 
 
 def _blocks(n: int, numbers_each: int) -> Iterator[slice]:
@@ -203,20 +272,24 @@ def _interpolation(position, n_points) -> tuple[NDArray[np.int64], Floats]:
 # The grid.
 
 
-def _first_grids(evidence, m, tau, log_nu, tau_nu):
+def _first_grids(evidence, m, tau, log_nu, tau_nu, excess):
     """Find where the integrands of all draws lie, and a spacing of about one sd of the narrowest.
 
     Each effect is looked at for five values of the other, between the draws' and the estimate.
     """
+
+    def log_lik(eta, x):
+        return np.maximum(*(evidence.log_lik(eta, x, s) for s in (excess.min(), excess.max())))
+
     log_nu_seen = np.median(log_nu) if np.isnan(evidence.log_spread) else evidence.log_spread
     eta = np.linspace(*_hull(m, evidence.effect), 5)[:, None]
     nu_rows = _support(
-        lambda x: evidence.log_lik(eta, x) + _envelope(x, log_nu, tau_nu),
+        lambda x: log_lik(eta, x) + _envelope(x, log_nu, tau_nu),
         *_hull(log_nu - 9 * tau_nu.max(), log_nu + 9 * tau_nu.max(), log_nu_seen),
     )
     x = np.linspace(*_hull(log_nu, nu_rows[1]), 5)[:, None]
     eta_rows = _support(
-        lambda eta: evidence.log_lik(eta, x) + _envelope(eta, m, tau),
+        lambda eta: log_lik(eta, x) + _envelope(eta, m, tau),
         *_hull(m - 9 * tau.max(), m + 9 * tau.max(), evidence.effect),
     )
     return _first_grid(*eta_rows, m, tau), _first_grid(*nu_rows, log_nu, tau_nu)
@@ -273,12 +346,20 @@ def _on_fine_grids(evidence, grids, draws):
     """Return grids fine and wide enough for all draws, and the integrals on them."""
     extreme = [f(values) for values in draws for f in (np.argmin, np.argmax)]
     while True:
-        grids = _refine(evidence, *grids, *(d[extreme] for d in draws))
+        grids = _refine(evidence, *grids, *_at_ends(extreme, draws))
         integrals = _integral(evidence, *grids, *draws)
         # Draws with the most extreme integrals must not ask for a finer grid either.
         extreme = [integrals.argmin(), integrals.argmax()]
-        if _refine(evidence, *grids, *(d[extreme] for d in draws)) == grids:
+        if _refine(evidence, *grids, *_at_ends(extreme, draws)) == grids:
             return grids, integrals
+
+
+def _at_ends(chosen, draws):
+    """Return some of the draws, each with the end of the excess that is nearer to its own."""
+    *others, excess = draws
+    low, high = excess.min(), excess.max()
+    nearer = np.where(2 * excess[chosen] > low + high, high, low)
+    return *(x[chosen] for x in others), nearer
 
 
 def _refine(evidence, eta_grid, nu_grid, *draws):

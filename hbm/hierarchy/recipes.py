@@ -19,7 +19,16 @@ from hbm.hierarchy.model import TableModel
 from hbm.tables.columns import require_columns
 from hbm.tables.labels import label_text
 
-__all__ = ["Recipe", "columns_of", "make_again", "maker", "priors_of", "recipe_of", "remembered"]
+__all__ = [
+    "Recipe",
+    "columns_of",
+    "make_again",
+    "maker",
+    "priors_of",
+    "recipe_of",
+    "remembered",
+    "takes",
+]
 
 
 class Recipe(NamedTuple):
@@ -84,6 +93,8 @@ def remembered[**P](function: Callable[P, TableModel]) -> Callable[P, TableModel
         labels, numbers = model.description.columns
         # The article's single school need not be named.
         labels = [column for column in labels if column in table]
+        # Nor need the numbers of individuals be in a table of these.
+        numbers = [column for column in numbers if column in table]
         _recipes[model] = Recipe(name, columns_of(table, labels, numbers), bound.arguments)
         return model
 
@@ -140,6 +151,11 @@ def priors_of(function: str) -> type | None:
     """Return the class of priors that a model's function takes, if it takes any."""
     priors = inspect.signature(maker(function)).parameters.get("priors")
     return None if priors is None else type(priors.default)
+
+
+def takes(function: str, argument: str) -> bool:
+    """Return whether a model's function has an argument."""
+    return argument in inspect.signature(maker(function)).parameters
 
 
 def make_again(recipe: Recipe) -> pm.Model:

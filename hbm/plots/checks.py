@@ -196,7 +196,7 @@ def plot_pit(pit: LooPit, *, prob: float = 0.99, ax: Axes | None = None) -> Axes
         label=f"{100 * prob:g} % band of right predictions",
     )
     ax.axhline(0, color=style.GREY, lw=1)
-    units = style.count(len(pit.table), pit.unit)
+    units = style.count(len(pit.table), pit.unit.replace("_", " "))
     sds = pit.table["pit_sd"].dropna() if "pit_sd" in pit.table else pit.table["pit"][:0]
     lines = [(x, share, style.BLUE if pit.ok else style.VERMILLION, "-", units)]
     if len(sds):

@@ -213,7 +213,8 @@ def plot_agreement(
     Returns
     -------
     matplotlib.axes.Axes
-        Points, and the dashed line on which both are equal. Both axes have the same limits.
+        Points, and the dashed line on which both are equal. Both axes have the same limits, for
+        proportions at most two points beyond 0 and 1.
 
     Raises
     ------
@@ -235,6 +236,8 @@ def plot_agreement(
     inputs.text(unit)
     margin = 0.08 * (np.ptp(both) or 1.0)
     limits = both.min() - margin, both.max() + margin
+    if unit == "%":
+        limits = max(limits[0], -0.02), min(limits[1], 1.02)
     ax = style.axes(ax, grid="both", size=(6, 6))
     ax.axline((both.mean(), both.mean()), slope=1, color=style.GREY, linestyle="--", lw=1.5)
     ax.plot(first, second, linestyle="none", marker="o", ms=7, mec="white", color=style.BLUE)

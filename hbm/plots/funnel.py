@@ -51,6 +51,7 @@ def plot_funnel(
         lines are diamonds, as some must be; those beyond the far limits, which chance hardly
         explains, are filled and named as far as names fit, the furthest first. Up to 40 groups all
         are named, to be found. Limits without ``far_lower`` and ``far_upper`` name all outside.
+        A curve is the mean expected of groups of each size, where the limits have it.
 
     Raises
     ------
@@ -69,7 +70,8 @@ def plot_funnel(
     ...     "lower": [0.4, 0.45], "upper": [0.8, 0.75]})
     >>> ax = plot_funnel(table, limits, unit="%", ax=Figure().subplots())
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
-    ['if all were alike: 1 of 2 outside', 'as they differ: 1 of 2 outside']
+    ['if all were alike: 1 of 2 outside', 'as they differ: 1 of 2 outside',
+     'mean of the population']
     """
     ends = ["centre", "alike_lower", "alike_upper", "lower", "upper"]
     inputs.made_by("hbm.funnel_limits", limits, ends)
@@ -109,19 +111,25 @@ def plot_funnel(
         grid, limits["alike_lower"], limits["alike_upper"], color=style.SKY, alpha=0.4, lw=0
     )
     band.set_label(f"if all were alike: {counted('alike_', prob)}")
-    dashed = {"color": style.BLACK, "linestyle": "--", "lw": 1.2, "zorder": 2}
-    (lines,) = ax.plot(grid, limits["lower"], **dashed)
-    ax.plot(grid, limits["upper"], **dashed)
-    lines.set_label(f"as they differ: {counted('', prob)}")
-    handles = [band, lines]
+    kinds = {"": ("--", f"as they differ: {counted('', prob)}")}
     if has_far:
         level = limits.attrs.get("far")
-        dotted = dashed | {"linestyle": ":"}
-        (line,) = ax.plot(grid, limits["far_lower"], **dotted)
-        ax.plot(grid, limits["far_upper"], **dotted)
-        line.set_label(f"{style.interval(level, 'far limits')}: {counted('far_', level)}")
-        handles.append(line)
-    ax.axhline(limits["centre"].iloc[0], color=style.BLUE, lw=1, zorder=1)
+        words = f"{style.interval(level, 'far limits')}: {counted('far_', level)}"
+        kinds["far_"] = ":", words
+    handles = [band]
+    for which, (dashes, label) in kinds.items():
+        for end in ("lower", "upper"):
+            look = {"linestyle": dashes, "lw": 1.2, "zorder": 2}
+            ax.plot(grid, limits[f"{which}{end}"], color=style.BLACK, **look)
+        hollow = has_far and not which
+        handles.append(marks.limit_handle(label, dashes, hollow=hollow))
+    across = {"color": style.BLUE, "lw": 1, "zorder": 1, "label": "mean of the population"}
+    handles.append(ax.axhline(limits["centre"].iloc[0], **across))
+    if "expected" in limits:
+        expected = inputs.numbers(limits, "expected")
+        what = f"mean of {style.plural(name)} of this size"
+        curve = {"color": style.GREEN, "lw": 2, "zorder": 2.5, "label": what}
+        handles += ax.plot(grid, expected, **curve)
     area = marks.point_area(len(n))
     look = {"linewidths": 0.4, "edgecolors": "white", "zorder": 3}
     ax.scatter(n[~outside], raw[~outside], s=area, c=style.BLUE, **look)

@@ -27,6 +27,7 @@ __all__ = [
     "interval_handle",
     "kernel_density",
     "largest_groups",
+    "limit_handle",
     "line_styles",
     "patch_handle",
     "point_area",
@@ -40,8 +41,8 @@ SMALLEST, LARGEST = 8, 110  # square points; areas of points sized by a count
 def kernel_density(values: np.ndarray, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
     """Return a grid and a Gaussian kernel density on it, reflected at finite bounds.
 
-    The bandwidth is Scott's. This is `scipy.stats.gaussian_kde` without its linear algebra, which
-    takes most of the time where there are hundreds of groups.
+    The bandwidth is Scott's. This is `scipy.stats.gaussian_kde` without its linear algebra, for
+    pictures of hundreds of groups.
     """
     bandwidth = values.std(ddof=1) * values.size ** (-1 / 5)
     reach = 4 * bandwidth
@@ -131,6 +132,15 @@ def interval_handle(label: str, colour: str = style.BLUE):
     from matplotlib.lines import Line2D
 
     return Line2D([], [], color=colour, marker="o", ms=5, lw=1, label=label)
+
+
+def limit_handle(label: str, dashes: str, *, hollow: bool):
+    """Return a legend handle of a limit, with the diamond of what lies outside it."""
+    from matplotlib.lines import Line2D
+
+    face, edge = ("white", style.VERMILLION) if hollow else (style.VERMILLION, "white")
+    look = {"color": style.BLACK, "linestyle": dashes, "lw": 1.2, "marker": "D", "ms": 5.5}
+    return Line2D([], [], label=label, mfc=face, mec=edge, **look)
 
 
 def patch_handle(label: str, *, colour: str, alpha: float):

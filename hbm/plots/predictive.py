@@ -45,7 +45,8 @@ def plot_predictive(
     -------
     matplotlib.axes.Axes
         A thin line for each simulated data set; a thick one for the observations or, without
-        them, a vertical line at the mean of all draws.
+        them, a vertical line at the mean of all draws. Where a few data sets hardly vary, their
+        peaks are cut off, so that all others can be seen.
 
     Raises
     ------
@@ -79,16 +80,23 @@ def plot_predictive(
     inputs.finite(rows.ravel(), name, low, high)
     n_curves = min(n_curves, len(rows))
     ax = style.axes(ax, grid="both")
-    for i in np.linspace(0, len(rows) - 1, n_curves).astype(int):
-        marks.draw_density(ax, rows[i], low, high, color=style.BLUE, alpha=0.25, lw=0.8)
+    thin = {"color": style.BLUE, "alpha": 0.25, "lw": 0.8}
+    peaks = [
+        marks.draw_density(ax, rows[i], low, high, **thin)[1].max()
+        for i in np.linspace(0, len(rows) - 1, n_curves).astype(int)
+    ]
+    top = np.quantile(peaks, 0.9)
     if observed is None:
         ax.axvline(rows.mean(), color=style.VERMILLION, lw=1.5)
         title = f"{n_curves} simulated data sets; vertical line: mean of all"
     else:
         values = inputs.finite(np.ravel(observed), "observed", low, high)
-        marks.draw_density(ax, values, low, high, color=style.VERMILLION, lw=2.5)
+        thick = {"color": style.VERMILLION, "lw": 2.5}
+        top = max(top, marks.draw_density(ax, values, low, high, **thick)[1].max())
         title = f"{n_curves} simulated data sets (blue) and the observed one (thick)"
     style.finish_density(ax, style.heading(name), unit, low, high)
+    if max(peaks) > 2 * top > 0:
+        ax.set_ylim(top=1.1 * top)
     style.title(ax, title)
     return ax
 

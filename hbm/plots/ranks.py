@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hbm.plots import inputs, marks, style
-from hbm.results.ranks import pairs_apart
+from hbm.results.rank_intervals import pairs_apart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +35,8 @@ def plot_ranks(table: pd.DataFrame, *, prob: float | None = None, ax: Axes | Non
         The group with the lowest expected rank is at the left, rank 1 at the top: a point at the
         expected rank, a thick bar that holds this one rank, and a thin bar; the thin bars hold all
         ranks at the same time. Every other tier is shaded. The title says how many of the pairs of
-        groups drawn can be told apart: those whose comparison intervals do not overlap.
+        groups drawn can be told apart: those whose comparison intervals do not overlap. Of a model
+        with predictors it also says which of its two rankings it is.
 
     Raises
     ------
@@ -109,10 +110,21 @@ def plot_ranks(table: pd.DataFrame, *, prob: float | None = None, ax: Axes | Non
     style.quantity(ax.yaxis, "Rank (1: highest mean)")
     tier_of = table["tier"].to_numpy()
     named = style.name_blocks(ax, tiers, [f"tier {tier_of[start]:g}" for start, _ in tiers])
-    title = f"{style.count(n, name)} by expected rank"
+    title = f"{style.count(n, name)} by expected rank{_of_what(table, name)}"
     style.title(ax, f"{title}\n{apart}" if apart else title, pad=20 if named else 8)
     style.legend(ax, handles, below=n > style.MANY)
     return ax
+
+
+def _of_what(table: pd.DataFrame, name: str) -> str:
+    """Say which of two rankings it is, if there are two."""
+    predictors = [str(x).replace("_", " ") for x in table.attrs.get("predictors", ())]
+    if not predictors:
+        return ""
+    known = style.shorten([", ".join(predictors)], style.LEGEND_NAME)[0]
+    if table.attrs.get("adjusted"):
+        return f" among {style.plural(name)}\nof the same {known}"
+    return f" of their means,\nwhatever their {known}"
 
 
 def _told_apart(table: pd.DataFrame) -> str:

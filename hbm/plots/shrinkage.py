@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_nesting", "plot_pooling", "plot_shrinkage"]
 
+_PREDICTED = "moved_predictors"  # a column that only tables of models with predictors have
+
 
 def plot_shrinkage(
     table: pd.DataFrame,
@@ -48,7 +50,8 @@ def plot_shrinkage(
         The group of rank i, from the lowest raw mean, is at x = i: a ring at its raw mean, whose
         area is its number of individuals, a line from there to a dot at its estimate, the pale
         interval of that, and a short line at the target, or one line across if all have the same.
-        The target is called what the table says it is: its parent's mean or the population's.
+        The target is called what the table says it is: its parent's mean or the population's, or,
+        with predictors, what is expected there of a group like it.
 
     Raises
     ------
@@ -119,7 +122,12 @@ def _draw_targets(ax: Axes, rows: pd.DataFrame):
         x, colour = np.arange(len(rows)), style.GREY if many else style.BLACK
         lines = ax.hlines(target, x - 0.4, x + 0.4, colors=colour, lw=1.2, zorder=1.5)
     parent = _parent(rows)
-    if parent is None:
+    if _PREDICTED in rows:
+        name = str(rows.columns[0]).replace("_", " ")
+        where = f"\nin its {parent}".replace("_", " ") if parent else ""
+        article = "an" if name[0].lower() in "aeiou" else "a"
+        lines.set_label(f"expected of {article} {name} like it{where}")
+    elif parent is None:
         lines.set_label("target it is pulled to")
     else:
         of = f"its {parent}".replace("_", " ") if parent else "the population"
@@ -228,7 +236,8 @@ def plot_nesting(
     matplotlib.axes.Axes
         The parent of rank i, from the lowest estimate, is at x = i, with its interval. Its groups
         are dots to its right, in the order of their estimates and with intervals of their own, or
-        pale dots behind it where there are more than 40 parents.
+        pale dots behind it where there are more than 40 parents. With predictors the parent's is
+        the mean of a group of average predictors, which its groups need not be.
 
     Raises
     ------
@@ -288,7 +297,8 @@ def plot_nesting(
         handle = marks.dot_handle(f"its {style.plural(name)}", colour=style.ORANGE)
     sorted_parents = parents.iloc[order]
     interval = marks.draw_intervals(ax, np.arange(len(names)), sorted_parents, prob)
-    interval.set_label(f"{style.heading(parent).lower()} and {style.interval(prob)}")
+    like = f",\nof average {style.plural(name)}" if _PREDICTED in table else ""
+    interval.set_label(f"{style.heading(parent).lower()} and {style.interval(prob)}{like}")
     handles = [interval, handle]
     if "target" in parents:
         inputs.numbers(parents, "target")

@@ -29,6 +29,7 @@ __all__ = [
     "BLUE",
     "COLOURS",
     "DASHES",
+    "GREEN",
     "GREY",
     "LEGEND_NAME",
     "MANY",

@@ -1,1 +1,1 @@
-"""What a fit says: estimates, shrinkage, variances, ranks, control limits, predictions."""
+"""What a fit says: estimates, changes, shrinkage, variances, ranks, limits, predictions."""

@@ -15,31 +15,33 @@ __all__ = ["check_prob", "estimates", "group_table"]
 
 
 def estimates(fit: xr.DataTree, variable: str, prob: float = 0.95) -> pd.DataFrame:
-    """Summarise the posterior of a group variable: one row a group.
+    """Summarise the posterior of a group variable: one row a group, or a group and year.
 
     Parameters
     ----------
     fit : xarray.DataTree
         Result of `hbm.sample`, or any ArviZ result with a ``posterior`` group.
     variable : str
-        A variable with one dimension beside chain and draw, for example ``"mu_school"``.
+        A variable with one or two dimensions beside chain and draw, for example ``"mu_school"``,
+        which in a panel is by school and year.
     prob : float, default 0.95
         Probability inside the interval, strictly between 0 and 1.
 
     Returns
     -------
     pandas.DataFrame
-        One row a label, in the order of the coordinate. Columns: the label, named by the
-        dimension; ``mean`` and ``sd`` of the draws; ``lower`` and ``upper`` ends of the
-        equal-tailed interval. Units are the variable's. ``attrs`` holds ``variable`` and ``prob``.
+        One row a label, or pair of labels, in the order of the coordinates. Columns: the labels,
+        named by the dimensions; ``mean`` and ``sd`` of the draws; ``lower`` and ``upper`` ends of
+        the equal-tailed interval. Units are the variable's. ``attrs`` holds ``variable`` and
+        ``prob``.
 
     Raises
     ------
     TypeError
         If `fit` is not a DataTree.
     ValueError
-        If there is no posterior, no such variable in it, the variable has not exactly one
-        dimension beside chain and draw, or `prob` is not between 0 and 1.
+        If there is no posterior, no such variable in it, the variable has not one
+        or two dimensions beside chain and draw, or `prob` is not between 0 and 1.
 
     Examples
     --------
@@ -63,18 +65,18 @@ def estimates(fit: xr.DataTree, variable: str, prob: float = 0.95) -> pd.DataFra
         )
     draws = posterior[variable]
     dims = [dim for dim in draws.dims if dim not in ("chain", "draw")]
-    if len(dims) != 1:
+    if len(dims) not in (1, 2):
         groups = [name for name, values in posterior.data_vars.items() if values.ndim == 3]
         raise ValueError(
             f"{variable!r} has {'no dimension' if not dims else f'dimensions {dims}'} beside chain "
-            f"and draw; one is needed, as in: {', '.join(map(str, groups)) or 'no variable here'}"
+            f"and draw; one or two are needed, as in: {', '.join(map(str, groups)) or 'none here'}"
         )
-    (dim,) = dims
-    values = draws.transpose(dim, "chain", "draw").to_numpy().reshape(draws.sizes[dim], -1)
+    labels = np.meshgrid(*(draws[dim].to_numpy() for dim in dims), indexing="ij")
+    values = draws.transpose(*dims, "chain", "draw").to_numpy().reshape(labels[0].size, -1)
     lower, upper = np.quantile(values, [(1 - prob) / 2, (1 + prob) / 2], axis=1)
     table = pd.DataFrame(
-        {
-            dim: draws[dim].to_numpy(),
+        {dim: label.ravel() for dim, label in zip(dims, labels, strict=True)}
+        | {
             "mean": values.mean(axis=1),
             "sd": values.std(axis=1, ddof=1),
             "lower": lower,
@@ -85,12 +87,12 @@ def estimates(fit: xr.DataTree, variable: str, prob: float = 0.95) -> pd.DataFra
     return table
 
 
-def check_prob(prob: float) -> None:
+def check_prob(prob: float, name: str = "prob", such_as: str = "0.95 is 95 %") -> None:
     """Raise unless a probability is a number strictly between 0 and 1."""
     if isinstance(prob, bool) or not isinstance(prob, Real):
-        raise TypeError(f"prob must be a number, got {prob!r}; 0.95 is 95 %")
+        raise TypeError(f"{name} must be a number, got {prob!r}; {such_as}")
     if not 0 < prob < 1:
-        raise ValueError(f"prob must lie between 0 and 1, got {prob!r}; 0.95 is 95 %")
+        raise ValueError(f"{name} must lie between 0 and 1, got {prob!r}; {such_as}")
 
 
 def group_table(fit: xr.DataTree, group: str) -> pd.DataFrame:

@@ -16,13 +16,12 @@ from scipy.stats import qmc
 
 from hbm.hierarchy.fitted import posterior_of, read_fit
 from hbm.results.estimates import check_prob
-from hbm.students.law import Law
+from hbm.results.population import known_of, moved_by, population_mean, size_is_known
 
-__all__ = ["funnel_limits"]
+__all__ = ["funnel_limits", "whole_numbers"]
 
 _LOG2_POINTS = 13  # quasi-random points a limit is computed from
 _SIZES = 30  # numbers of individuals by default
-_NODES = 41  # of the quadrature over a Normal effect
 
 
 def funnel_limits(
@@ -39,6 +38,7 @@ def funnel_limits(
     ----------
     fit : xarray.DataTree
         Result of `hbm.sample` for a model of `hbm.heights`, `hbm.scores` or `hbm.exams` that pools.
+        Of a panel the last year is taken; :func:`hbm.in_year` gives another.
     group : str
         The groups whose raw means the fit holds: ``"school"`` or ``"country"``.
     n : sequence of int, optional
@@ -58,16 +58,21 @@ def funnel_limits(
         ``n_students`` or ``n_people``
             The number.
         ``centre``
-            Posterior mean of the population's mean, the average of all its groups' means; the same
-            in all rows.
+            Posterior mean of the population's mean, the average of all its groups' means, whatever
+            is known of them; the same in all rows.
+        ``expected``
+            Where numbers of individuals are among the predictors: posterior mean of the average
+            mean of groups of n.
         ``alike_lower``, ``alike_upper``
-            Limits of the raw mean of a group whose own mean is `centre`: sampling variation alone.
+            Limits of the raw mean of a group whose own mean is `centre`: sampling variation alone,
+            with the design effect.
             Many groups outside say that groups differ.
         ``lower``, ``upper``
             Limits of the raw mean of any group of the population: sampling variation, and that
             between groups and, where there are, between their parents. A part 1 − `prob` of the
             groups is expected outside, by chance: being outside says nothing yet of a group. Many
-            more say that the model's population does not fit.
+            more say that the model's population does not fit. With predictors too it is any group
+            of the population, whatever is known of it, and not one like this.
         ``far_lower``, ``far_upper``
             The same with the probability `far`: of a group outside there is something to explain.
 
@@ -92,10 +97,21 @@ def funnel_limits(
     Heights: raw mean ~ N(m, σ/√n) with m the centre, or m ~ N(μ, τ). Scores and marks: the school's
     m is the centre, or expit of N(η, √(τ_school² + τ_parent²)); its log ν ~ N(log ν, τ_ν), since
     schools alike in mean still differ in spread; and the mean of n Beta students ~
-    Beta(mN, (1 − m)N) with N = n(ν + 1) − 1, which has its exact mean and variance. The centre is
-    the mean of the former distribution of m, and not expit of η, which is the school in the middle.
+    Beta(mN, (1 − m)N) with N = (n(ν + 1) − 1) / design effect, which has its exact mean and
+    variance. The centre is the mean of the former distribution of m, and not expit of η, which is
+    the school in the middle.
+
+    With predictors a group of the population is one of the table's, each of which counts alike, in
+    what is known of it. Its m is around that, expit of N(η + x β, √(τ_school² + τ_parent²)), and so
+    is its log ν, around log ν + x γ, with n itself in the place of its own number: small groups
+    whose individuals vary less have limits for such. The limits do not follow what predictors let
+    expect of a mean, since a group is not less unusual for what explains it. A small school below
+    ``lower`` may still be as expected of a small one, which ``expected`` shows, and
+    ``hbm.ranks(..., adjusted=True)`` holds against each other what predictors leave of means.
+
     Quantiles are those of 8,192 points of a Sobol sequence over draws, effects and raw means, the
-    same at every n and call; 99.8 % limits of a Normal are within 0.07 of its standard deviations.
+    same at every n and call; 99.8 % limits of a Normal are within 0.07 of its standard deviations
+    (``tests/test_funnel.py``).
 
     References
     ----------
@@ -138,39 +154,57 @@ def funnel_limits(
             "the fit does not pool: its population's mean is fixed, and so there is nothing to "
             f"hold a {group} against. Fit partial_pooling or a nested model"
         )
-    sizes = _sizes(d.n.astype(int)) if n is None else _whole(n)
+    sizes = _sizes(d.n.astype(int)) if n is None else whole_numbers(n)
 
-    # Columns: which draw, the group's effect, its spread, and where in its range the raw mean lies.
-    points = qmc.Sobol(4, scramble=False).random_base2(_LOG2_POINTS) + 0.5 ** (_LOG2_POINTS + 1)
+    # Columns: which draw, the group's effect, its spread, where in its range the raw mean lies, and
+    # which group's predictors it has.
+    points = qmc.Sobol(5, scramble=False).random_base2(_LOG2_POINTS) + 0.5 ** (_LOG2_POINTS + 1)
     centre = fitted.grand_mean
     row = (points[:, 0] * len(centre)).astype(int)
 
     def at_row(draws: np.ndarray) -> np.ndarray:
         return np.broadcast_to(draws, centre.shape)[row]
 
+    def known(n: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return by how much predictors move effects and log spreads, at each point."""
+        if d.predictors is None:
+            return np.zeros(len(points)), np.zeros(len(points))
+        x = known_of(d, n)
+        x = x[(points[:, 4] * len(x)).astype(int)]
+        return moved_by(fitted, x, row)
+
     tau = np.sqrt(sum(fitted.tau(level.name) ** 2 for level in d.levels))
-    any_group = d.law.mean_of(centre[row] + at_row(tau) * ndtri(points[:, 1]))
-    log_spread, tau_spread = fitted.population_spread
-    spread = np.exp(at_row(log_spread) + at_row(tau_spread) * ndtri(points[:, 2]))
-    middle = _population_mean(d.law, centre, tau)
+    around = centre[row] + known()[0]
+    any_group = d.law.mean_of(around + at_row(tau) * ndtri(points[:, 1]))
+    log_spread, tau_spread, excess = (at_row(x) for x in fitted.within)
+    log_spread = log_spread + tau_spread * ndtri(points[:, 2])
+    if d.predictors is None:
+        middle = population_mean(d.law, centre, tau).mean()
+    else:
+        middle = population_mean(d.law, around, at_row(tau)).mean()
     alike = np.full(len(points), middle)
 
     ends = [(1 - prob) / 2, (1 + prob) / 2]
     far_ends = [(1 - far) / 2, (1 + far) / 2]
-    limits = np.array(
-        [
+    limits, expected = [], []
+    for size in sizes.tolist():
+        moved, log_moved = known(size)
+        spread = np.exp(log_spread + log_moved)
+        if size_is_known(d):
+            expected.append(population_mean(d.law, centre[row] + moved, at_row(tau)).mean())
+        limits.append(
             np.concatenate(
                 [
-                    np.quantile(d.law.mean_quantile(points[:, 3], size, means, spread), at)
-                    for means, at in ((alike, ends), (any_group, ends + far_ends))
+                    np.quantile(d.law.mean_quantile(points[:, 3], size, mu, spread, excess), at)
+                    for mu, at in ((alike, ends), (any_group, ends + far_ends))
                 ]
             )
-            for size in sizes
-        ]
-    )
+        )
     result = pd.DataFrame({d.size: sizes, "centre": middle})
+    if expected:
+        result["expected"] = expected
     names = ("alike_lower", "alike_upper", "lower", "upper", "far_lower", "far_upper")
-    result[[*names]] = limits
+    result[[*names]] = np.array(limits)
     result.attrs = {
         "group": group,
         "size": d.size,
@@ -180,16 +214,6 @@ def funnel_limits(
         "proportions": d.unit == "%",
     }
     return result
-
-
-def _population_mean(law: Law, centre: np.ndarray, tau: np.ndarray) -> float:
-    """Return the mean of all groups of the population, averaged over draws."""
-    z, weight = np.polynomial.hermite_e.hermegauss(_NODES)
-    effect = centre[:, None] + np.broadcast_to(tau, centre.shape)[:, None] * z
-    middle = law.mean_of(centre)
-    # As what it is away from the middle: a symmetric law's mean is its middle to the last digit.
-    away = (law.mean_of(effect) - middle[:, None]) @ weight / weight.sum()
-    return float((middle + away).mean())
 
 
 def _check_far(far: float) -> None:
@@ -208,7 +232,8 @@ def _sizes(n: np.ndarray) -> np.ndarray:
     return np.unique(np.round(np.geomspace(low, high, _SIZES)).astype(int))
 
 
-def _whole(n: Sequence[int]) -> np.ndarray:
+def whole_numbers(n: Sequence[int]) -> np.ndarray:
+    """Return numbers of individuals, or refuse what are none."""
     sizes = np.asarray(n)
     if sizes.ndim != 1 or not sizes.size or not np.issubdtype(sizes.dtype, np.integer):
         raise ValueError(f"n must be a sequence of whole numbers, got {n!r}")

@@ -20,6 +20,7 @@ def shares(fit: xr.DataTree, *, above: float, prob: float = 0.95) -> pd.DataFram
     ----------
     fit : xarray.DataTree
         Result of `hbm.sample` for a model of `hbm.heights`, `hbm.scores` or `hbm.exams`.
+        Of a panel the last year is taken; :func:`hbm.in_year` gives another.
     above : float
         The mark, in the units of the data: 0.8 for scores of 80 % or more.
     prob : float, default 0.95

@@ -1,24 +1,22 @@
 """Shrinkage: how far each group was moved from its raw mean, towards what, and why."""
 
-from itertools import pairwise
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hbm.hierarchy.fitted import Fitted, posterior_of, read_fit
+from hbm.hierarchy.fitted import Fitted, posterior_of, read_fit, read_panel
+from hbm.hierarchy.years import YEAR_OF_PANEL, in_year, of_several_years
 from hbm.results.estimates import estimates, group_table
+from hbm.results.weights import weights_of
 
 __all__ = ["shrinkage"]
-
-_BLOCK = 1_000_000  # draws × groups worked on at a time, which bounds the memory
 
 
 def shrinkage(
     fit: xr.DataTree,
     group: str,
     *,
+    year: int | None = None,
     prob: float = 0.95,
     no_pooling: xr.DataTree | None = None,
 ) -> pd.DataFrame:
@@ -28,13 +26,15 @@ def shrinkage(
     ----------
     fit : xarray.DataTree
         Result of `hbm.sample` for a model of `hbm.heights`, `hbm.scores` or `hbm.exams`, or for
-        one with the same names.
+        one with the same names. Of a panel it must be the whole fit.
     group : str
         The groups to show: ``"country"``, ``"school"``, or an upper level such as ``"authority"``.
+    year : int, optional
+        Of a panel, the year to show: the last if not given.
     prob : float, default 0.95
         Probability inside the interval, strictly between 0 and 1.
     no_pooling : xarray.DataTree, optional
-        A fit of the same groups without pooling, to show its means as well.
+        A fit of the same groups without pooling, to show its means as well; of that year's table.
 
     Returns
     -------
@@ -57,19 +57,28 @@ def shrinkage(
             Posterior mean, standard deviation and equal-tailed interval, as in `estimates`.
         ``target``
             Posterior mean of what the group is pulled to: its parent or, without one, the
-            population.
+            population. With predictors, what is expected there of a group like this one.
         ``moved``
             ``mean`` − ``raw_mean``.
+        ``moved_predictors``, ``moved_<parent>``, ``moved_population``
+            With predictors: what of `moved` is owed to what is known of the group, and of what it
+            stands in; to its parent, and each level above, being other than this lets expect; and
+            to the average of the whole population. Of a panel also ``moved_years``, owed to the
+            group's other years. They sum to `moved`.
         ``pooling``
             Pooling factor: the weight of the target in the estimate, from 0 (the raw mean) to 1
             (the target).
         ``share_own``, ``share_<parent>``, ``share_population``
             Where groups have parents: the same estimate as a weighted mean of the group's raw
-            mean, those of its parent's other groups, and the population's. They sum to 1.
+            mean, those of its parent's other groups, and the population's. They sum to 1. With
+            predictors the latter two are what these let expect of a group like this one.
         ``only_child``
             Where groups have parents: whether the group is the only one of its parent. Then the
             data tell the sum of the two effects and not which is which: `target` and
             `pooling` rest on the other groups' spread, and ``share_<parent>`` is 0.
+        ``share_years``
+            Of a panel: the weight of the group's own raw means of other years. ``share_own`` is
+            then that of this year alone, and the sum is 1 with it.
 
         ``attrs`` holds ``variable``, ``group``, ``parent`` (empty if none), ``size`` (the name of
         the column of numbers), ``prob`` and ``proportions`` (whether the data are).
@@ -80,7 +89,8 @@ def shrinkage(
         If a fit is not a DataTree.
     ValueError
         If a fit lacks what is needed, `group` is not one of its levels, the fit without pooling
-        is of other groups, or `prob` is not between 0 and 1.
+        is of other groups, or `prob` is not between 0 and 1. If there is no such year, or the fit
+        is one year of a panel, which does not hold what its estimates lean on.
 
     Notes
     -----
@@ -96,17 +106,36 @@ def shrinkage(
     s² = 1 / (n (ν + 1) μ (1 − μ)), with the group's own μ and ν of each draw. For 318 schools of 6
     to 762 students this λ and the part of the prior variance that is left, by quadrature, differed
     by less than 0.02 in 19 schools of 20, and by 0.1 in the two worst, of under ten students and
-    means near 0.9, whose published sd tells something of the mean as well.
+    means near 0.9, whose published sd tells something of the mean as well
+    (``tests/benchmarks/pooling.py``, on the workbook of :func:`hbm.read_diploma`).
 
     With parents, of precisions p = 1 / (s² + τ²) and q = 1 / τ_parent², the parent's effect given
     the data is the mean of its groups' raw means weighted by p and of the population's weighted
     by q; λ times these weights, with the group's own share of them added to 1 − λ, are the shares.
     For the parent itself λ is q / (q + Σ p), and its raw mean Σ p raw mean / Σ p.
 
+    With predictors, N(m + x β, τ) takes the place of N(m, τ), so that the target is a group like
+    this one; the weights are the same ones, and what x β adds to raw means is taken off before they
+    count for a parent. The way from the population's average to the target has steps: by
+    x β of all levels, and then by what is left of each level's effect, from the top. Their parts of
+    `moved` are λ times the steps, in the units of the data and averaged over draws. The rest is the
+    population's, λ times the way from the raw mean to its average but for the approximation.
+    Leaving out what is known of volume pulls small poor hospitals up too far [2]_.
+
+    In a panel an estimate leans on the group's other years, before and after, as far as they are
+    like this one: the same approximation, with the covariance τ² ρ^|t − u| between years t and u in
+    place of τ² (:mod:`hbm.results.panel_weights`), and raw means of other years brought to the
+    level of this one. λ is the weight of the target beside all the group's years. A parent leans on
+    all its groups in all years, and its raw mean is of them, while its numbers are those of this
+    year. Weights and `raw_se` are averages over 400 draws, evenly spaced, or all if there are
+    fewer.
+
     References
     ----------
     .. [1] Gelman and Pardoe (2006). Bayesian measures of explained variance and pooling in
        multilevel (hierarchical) models. Technometrics 48(2).
+    .. [2] Silber et al. (2010). The Hospital Compare mortality model and the volume-outcome
+       relationship. Health Services Research 45(5).
 
     Examples
     --------
@@ -126,8 +155,10 @@ def shrinkage(
     0       a         1     185.0     6.0  177.0   175.0   -8.0      0.8
     1       b        36     182.0     1.0  181.4   175.0   -0.6      0.1
     """
-    summary = estimates(fit, f"mu_{group}", prob)
-    fitted = read_fit(fit)
+    panel = _panel_of(fit, year)
+    view = fit if panel is None else in_year(fit, year)
+    summary = estimates(view, f"mu_{group}", prob)
+    fitted = read_fit(view)
     d = fitted.d
     levels = [level.name for level in reversed(d.levels)]
     if group not in levels:
@@ -135,113 +166,60 @@ def shrinkage(
             f"group must be {' or '.join(map(repr, levels))}, whose numbers and raw means the fit "
             f"holds, got {group!r}"
         )
-    table = group_table(fit, group)
+    table = group_table(view, group)
     at = levels.index(group)
     for level in levels[:-1]:
         # A group's estimate leans on its siblings, and an upper level's on all below it.
         if at == 0 or levels.index(level) < at:
-            fitted.require_families(level)
-    weights = _weights(fitted, at)[at]
-    table["raw_mean"] = weights.pop("raw_mean")
+            (panel or fitted).require_families(level)
+    weights = weights_of(fitted, at) if panel is None else _weights_of_year(panel, fitted, at, year)
+    raw_mean = weights.pop("raw_mean")
+    table["raw_mean"] = d.mean if group == d.group else raw_mean
     table["raw_se"] = weights.pop("raw_se")
     if no_pooling is not None:
         table["no_pooling"] = _means_without_pooling(no_pooling, group, table[group])
     table[["mean", "sd", "lower", "upper"]] = summary[["mean", "sd", "lower", "upper"]]
     above = d.above(group)
-    if above is None:
+    if d.predictors is not None:
+        table["target"] = d.law.mean_of(fitted.location(group)).mean(axis=0)
+    elif above is None:
         table["target"] = fitted.middle.mean()
     else:
         table["target"] = fitted.mu(above).mean(axis=0)[d.parent_of(group)]
     table["moved"] = table["mean"] - table["raw_mean"]
+    parts = [name for name in weights if name.startswith("moved_")]
+    if parts:
+        owed = {name: weights.pop(name) for name in parts}
+        table = table.assign(**owed, moved_population=table["moved"] - sum(owed.values()))
     table = table.assign(**weights)
     table.attrs |= summary.attrs
     return table
 
 
-def _weights(f: Fitted, at: int) -> list[dict[str, np.ndarray]]:
-    """Average over draws what the notes of `shrinkage` say, for each level from the groups up."""
-    d = f.d
-    names = [level.name for level in reversed(d.levels)][: at + 1 if at else None]
-    n_draws, n_groups = f.mu(d.group).shape
-    sums = [np.zeros((3, len(d.level(name).labels))) for name in names]
-    shares = np.zeros((1 + len(names), n_groups))
-    step = max(1, _BLOCK // n_groups)
-    for start in range(0, n_draws, step):
-        rows = slice(start, start + step)
-        mu, spread = f.mu(d.group)[rows], f.spread[rows]
-        information, raw = d.law.information(d.n, mu, spread), np.broadcast_to(d.mean, mu.shape)
-        variance = d.law.variance(mu, spread) / d.n
-        # The part of each group's own raw mean in what is estimated of the level at hand, and of
-        # what its siblings add, level by level.
-        own, added = 1.0, []
-        for of_level, name in zip(sums, names, strict=True):
-            tau2 = np.broadcast_to(f.tau(name), n_draws)[rows, None] ** 2
-            # Written with information and τ² as factors, all is finite where either is 0.
-            pooling = 1 / (1 + information * tau2)
-            of_level += np.stack([x.sum(axis=0) for x in (raw, variance, pooling)])
-            added.append((own, pooling[:, d.ancestor_of(name)]))
-            if name == names[-1]:
-                break
-            above = d.above(name)
-            precision = information * pooling
-            total = _sums(precision, d.parent_of(name), len(d.level(above).labels))
-            own = (precision / total[:, d.parent_of(name)])[:, d.ancestor_of(name)]
-            raw = _sums(precision * raw, d.parent_of(name), total.shape[1]) / total
-            information = total
-            variance = d.law.slope(f.mu(above)[rows]) ** 2 / total
-        shares += _shares(added)
-    shares /= n_draws
-    tables = []
-    for of_level, name in zip(sums, names, strict=True):
-        raw_mean, variance, pooling = of_level / n_draws
-        raw_mean = d.mean if name == d.group else raw_mean
-        tables.append({"raw_mean": raw_mean, "raw_se": np.sqrt(variance), "pooling": pooling})
-    if at == 0 and len(names) > 1:
-        alone = np.bincount(d.parent_of(d.group))[d.parent_of(d.group)] == 1
-        tables[0]["share_own"] = shares[0]
-        for name, share in zip(names[1:], shares[1:], strict=False):
-            tables[0][f"share_{name}"] = np.where(_only(d, name), 0.0, share)
-        tables[0]["share_population"] = shares[-1]
-        tables[0]["only_child"] = alone
-    return tables
+def _panel_of(fit: xr.DataTree, year: int | None) -> Fitted | None:
+    """Return all of a fit of several years, or None of one year, or raise."""
+    posterior_of(fit)
+    if of_several_years(fit) is not None:
+        return read_panel(fit)
+    constant = fit["constant_data"].attrs if "constant_data" in fit.children else {}
+    if YEAR_OF_PANEL in constant:
+        raise ValueError(
+            f"the fit is one of several years ({constant[YEAR_OF_PANEL]}), and what its estimates "
+            "owe to the others is not in it: give the whole fit, and year="
+            f"{constant[YEAR_OF_PANEL]}"
+        )
+    if year is not None:
+        raise ValueError(f"the fit is of one year, and so there is no {year!r} to choose")
+    return None
 
 
-def _shares(added) -> np.ndarray:
-    """Return the parts of own raw mean, siblings of each level, and population: sums over draws.
-
-    What is estimated of a level is (1 − pooling) times the weighted mean of its children's raw
-    means, in which a group has its own part, and pooling times what is estimated of the level
-    above.
-    """
-    left: Any = 1.0
-    weights: list[Any] = []
-    for _, pooling in added:
-        weights.append(left * (1 - pooling))
-        left = left * pooling
-    # What comes from all groups of each ancestor, from the group itself up.
-    within = []
-    for i in range(len(added)):
-        part: Any = 1.0
-        total: Any = 0.0
-        for k, (own, _) in enumerate(added):
-            part = part * own if k > i else 1.0
-            total = total + weights[k] * part
-        within.append(total.sum(axis=0))
-    others = [above - below for below, above in pairwise(within)]
-    return np.stack([within[0], *others, left.sum(axis=0)])
-
-
-def _only(d, level: str) -> np.ndarray:
-    """Say which groups stand alone in a member of an upper level."""
-    at = d.ancestor_of(level)
-    return np.bincount(at)[at] == 1
-
-
-def _sums(values: np.ndarray, parent: np.ndarray, n_parents: int) -> np.ndarray:
-    """Sum (n_draws, n_children) over the children of each parent."""
-    order = np.argsort(parent, kind="stable")
-    starts = np.searchsorted(parent[order], np.arange(n_parents))
-    return np.add.reduceat(values[:, order], starts, axis=1)
+def _weights_of_year(panel: Fitted, view: Fitted, at: int, year: int | None) -> dict:
+    """Return the weights of a year of a panel, of the groups that have results in it."""
+    weights = weights_of(panel, at, panel.d.cells.position(year))
+    name = panel.d.levels[::-1][at].name
+    position = panel.d.positions[name]
+    there = [position[label] for label in view.d.level(name).labels]
+    return {column: values[there] for column, values in weights.items()}
 
 
 def _means_without_pooling(fit: xr.DataTree, group: str, labels: pd.Series) -> np.ndarray:

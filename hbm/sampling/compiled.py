@@ -3,7 +3,8 @@
 Compiling a model takes as long as sampling from it. What is compiled hangs on the numbers of
 groups, and of what they stand in, only: the table's numbers are the model's data, and shorter
 tables are filled up with groups of no individuals. Such a group says nothing (its density is 1),
-its effect is a draw from the population, and the posterior of all else stays as it was.
+its effect is a draw from the population, and the posterior of all else stays as it was. Panels of
+the same years are filled up with groups, and with cells, of no individuals.
 """
 
 import time
@@ -22,11 +23,13 @@ from hbm.hierarchy.model import description_of
 from hbm.hierarchy.parameterisation import raw_starts
 from hbm.hierarchy.recipes import make_again, recipe_of
 from hbm.sampling.posterior import finished
+from hbm.tables.predictors import coded_as
 
 __all__ = ["Compiled", "Shape", "common_shapes", "shape_of"]
 
 # Of the largest table's groups: a table with fewer is not worth filling up. At half its size
-# filling up was measured to cost a fit a fifth, and compiling again as much as two fits.
+# filling up was measured to cost a fit a fifth, and compiling again as much as two fits
+# (tests/benchmarks/filling.py).
 _LEAST_FILLED = 0.4
 
 
@@ -40,7 +43,8 @@ class Shape(NamedTuple):
     arguments : str
         Its arguments beside the table, and what else a graph hangs on, as text.
     sizes : tuple of int
-        How many members each level has, or how many there is room for, from the groups up.
+        How many members each level has, or how many there is room for, from the groups up; in a
+        panel first the cells.
     """
 
     function: str
@@ -81,7 +85,13 @@ def shape_of(model: pm.Model) -> Shape | None:
         "individuals": d.value is not None,
         "unknown sds": bool(d.sd_unknown.any()),
     }
+    if d.predictors is not None:
+        structure["predictors"] = d.predictors.labels
     sizes = tuple(len(level.labels) for level in reversed(d.levels))
+    if d.cells is not None:
+        # Gaps between years are in the graph.
+        structure["years"] = d.cells.years.tolist()
+        sizes = len(d.n), *sizes
     return Shape(recipe.function, repr(structure), sizes)
 
 
@@ -155,7 +165,8 @@ class Compiled:
 
         recipe = recipe_of(model)
         table = _table_of(shape, recipe.table, description_of(model))
-        self._model = make_again(recipe._replace(table=table))
+        with coded_as(description_of(model).predictors):
+            self._model = make_again(recipe._replace(table=table))
         self._compiled = nutpie.compile_pymc_model(
             self._model,
             # Variables too, for the starts to follow the table's numbers.
@@ -217,6 +228,7 @@ class Compiled:
         )
         seconds = time.time() - start
         fit = finished(fit, draws, chains)
+        fit["sample_stats"].attrs["method"] = "nuts"
         fit["posterior"] = _cut(fit["posterior"].to_dataset(), model)
         patch_nutpie_idata(fit, model, sampling_time=seconds)
         return carry(model, fit)
@@ -224,15 +236,28 @@ class Compiled:
 
 def _table_of(shape: Shape, like: pd.DataFrame, d: Description) -> pd.DataFrame:
     """Make a table of a shape, with the columns of another. Its numbers will be replaced."""
-    n_groups = shape.sizes[0]
-    table = like.iloc[np.zeros(n_groups, dtype=int)].reset_index(drop=True)
-    at = np.arange(n_groups)
-    for level, size in zip(reversed(d.levels), shape.sizes, strict=True):
+    n_rows, *sizes = shape.sizes
+    table = like.iloc[np.zeros(n_rows, dtype=int)].reset_index(drop=True)
+    at = np.arange(n_rows)
+    if d.cells is not None:
+        at, year = _cells_of(n_rows, sizes[0], len(d.cells.years))
+        table[d.cells.name] = d.cells.years[year].astype(float)
+    else:
+        sizes.insert(0, n_rows)
+    for level, size in zip(reversed(d.levels), sizes, strict=True):
         at = np.minimum(at, size - 1)
         table[level.name] = at.astype(str).astype(object)
     if d.sd_unknown.any():
         table["sd"] = np.nan
     return table
+
+
+def _cells_of(n: int, n_groups: int, n_years: int) -> tuple[np.ndarray, np.ndarray]:
+    """Choose cells of a panel, with all groups and all years among them."""
+    first = np.arange(max(n_groups, n_years))
+    chosen = (first % n_groups) * n_years + first % n_years
+    others = np.setdiff1d(np.arange(n_groups * n_years), chosen)
+    return np.divmod(np.concatenate([chosen, others])[:n], n_years)
 
 
 def _fill(name: str, values: np.ndarray, like: np.ndarray) -> np.ndarray:
@@ -242,7 +267,8 @@ def _fill(name: str, values: np.ndarray, like: np.ndarray) -> np.ndarray:
     """
     if name.endswith("_raw"):
         # No information: any estimate, with an infinite standard error.
-        filled = np.stack([np.zeros(like.shape[1]), np.full(like.shape[1], np.inf)])
+        filled = np.zeros_like(like)
+        filled[1:] = np.inf
         filled[:, : values.shape[1]] = values
         return filled
     if np.ndim(values) == 0 or len(values) >= len(like):

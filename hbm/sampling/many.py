@@ -15,7 +15,7 @@ from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing.spawn import get_preparation_data
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,13 @@ from hbm.hierarchy.conflict import quiet
 from hbm.sampling.compiled import Compiled, Shape, common_shapes, shape_of
 from hbm.sampling.diagnostics import ConvergenceWarning
 from hbm.sampling.inputs import check_acceptance, check_lengths, check_whole_number
-from hbm.sampling.posterior import adaptation, cores_there, draw, what_is_poor
+from hbm.sampling.posterior import (
+    adaptation,
+    cores_there,
+    draw,
+    reason_for_nuts,
+    what_is_poor,
+)
 
 __all__ = ["Fits", "sample_each"]
 
@@ -75,6 +81,7 @@ def sample_each(
     chains: int = 4,
     target_accept: float | None = None,
     random_seed: int | None = None,
+    method: Literal["auto", "direct", "nuts"] = "auto",
     executor: Executor | None = None,
     progressbar: bool = True,
 ) -> Fits:
@@ -101,6 +108,8 @@ def sample_each(
         does not change with the other tables, their order, or where it is fitted. The same tables
         have the same draws, as far as they have in :func:`hbm.sample`. If not given, seeds are
         drawn anew each time.
+    method : {"auto", "direct", "nuts"}, default "auto"
+        How, as for :func:`hbm.sample`. Independent draws compile no model.
     executor : concurrent.futures.Executor, optional
         Where to fit; it is not shut down. By default as many new processes as the machine has
         cores. A script that uses the default must do so under ``if __name__ == "__main__":``.
@@ -132,11 +141,11 @@ def sample_each(
 
     Notes
     -----
-    Models of :mod:`hbm.exams` are compiled once in each process or thread for all tables with up to
-    so many schools: the shorter ones are filled up with schools of no students, which say nothing
-    and are cut off again. Other models are compiled for each table. What a table is filled up to
-    hangs on the largest one: another largest table changes the draws of the others, and what they
-    estimate by no more than Monte Carlo error.
+    With NUTS, models of :mod:`hbm.exams` are compiled once in each process or thread for all tables
+    with up to so many schools: the shorter ones are filled up with schools of no students, which
+    say nothing and are cut off again. Other models are compiled for each table. What a table is
+    filled up to hangs on the largest one: another largest table changes the draws of the others,
+    and what they estimate by no more than Monte Carlo error.
 
     Examples
     --------
@@ -164,18 +173,32 @@ def sample_each(
     if executor is None or isinstance(executor, ProcessPoolExecutor):
         _check_importable(function)
     settings = {"draws": draws, "tune": tune, "chains": chains, "target_accept": target_accept}
+    of_nuts: dict[str, object] = {"tune": tune, "target_accept": target_accept}
     root = np.random.SeedSequence(random_seed)
-    models, errors = {}, {}
+    models, errors, reasons = {}, {}, {}
     for key, table in tables.items():
         try:
             models[key] = _model_of(function, table)
+            reasons[key] = reason_for_nuts(models[key], method, of_nuts)
         except Exception as error:
             errors[key] = error
+    # Where draws are independent, nothing is compiled, and there is nothing to share.
+    shapes = common_shapes({key: shape_of(m) for key, m in models.items() if reasons.get(key)})
+    shapes |= {key: None for key, reason in reasons.items() if not reason}
     tasks = {
-        key: (function, tables[key], shape, settings | {"random_seed": _seed_of(key, root)})
-        for key, shape in common_shapes({key: shape_of(m) for key, m in models.items()}).items()
+        key: (
+            function,
+            tables[key],
+            shape,
+            method,
+            settings | {"random_seed": _seed_of(key, root)},
+        )
+        for key, shape in shapes.items()
     }
-    done, failed = _run(tasks, executor, progressbar)
+    # What PyTensor and numba silence for a moment they silence in all threads, and two threads at
+    # once may leave it silenced: what is said below has to be heard.
+    with warnings.catch_warnings():
+        done, failed = _run(tasks, executor, progressbar)
     errors |= failed
     poor = {key: done[key][1] for key in tables if key in done and done[key][1]}
     if poor:
@@ -303,6 +326,7 @@ def _fit(
     function: Callable[[pd.DataFrame], pm.Model],
     table: pd.DataFrame,
     shape: Shape | None,
+    method: str,
     settings: dict[str, Any],
 ) -> tuple[xr.DataTree, str]:
     """Fit one table, in whatever process or thread this is; return what is poor about it as text.
@@ -312,7 +336,7 @@ def _fit(
     with _building, quiet():
         model = _model_of(function, table)
     if shape is None:
-        fit = draw(model, cores=1, progressbar=False, **settings)
+        fit = draw(model, cores=1, progressbar=False, method=method, **settings)
     else:
         if getattr(_last, "shape", None) != shape:
             with _building:

@@ -1,26 +1,27 @@
-"""Sampling: prior predictive, posterior and posterior predictive draws of any model.
+"""Sampling: posterior draws of any model.
 
-Thin calls of PyMC with nutpie as the sampler, that check what PyMC lets pass and say in plain words
-when the draws should not be trusted. Results are trees of datasets with PyMC's group names.
+Independent draws where the model allows them (:mod:`hbm.sampling.direct.route`), and thin calls of
+PyMC with nutpie as the sampler, that check what PyMC lets pass and say in plain words when the
+draws should not be trusted. Results are trees of datasets with PyMC's group names.
 """
 
-import logging
 import os
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Literal
 
 import numpy as np
 import pymc as pm
 import xarray as xr
-from pymc.distributions.continuous import FlatRV, HalfFlatRV
 
 from hbm.hierarchy.carried import carry
-from hbm.hierarchy.fitted import check_fit, check_model
+from hbm.hierarchy.fitted import check_model
+from hbm.hierarchy.model import description_of
 from hbm.hierarchy.parameterisation import informs, raw_starts
 from hbm.sampling.diagnostics import ConvergenceWarning, diagnose
+from hbm.sampling.direct.route import direct_fit, why_not, why_not_trusted
 from hbm.sampling.inputs import (
     LEAST_DRAWS,
     check_acceptance,
@@ -29,7 +30,7 @@ from hbm.sampling.inputs import (
     check_whole_number,
 )
 
-__all__ = ["sample", "sample_posterior_predictive", "sample_prior_predictive"]
+__all__ = ["sample"]
 
 
 def sample(
@@ -42,7 +43,8 @@ def sample(
     target_accept: float | None = None,
     random_seed: int | np.random.Generator | None = None,
     progressbar: bool = True,
-    nuts_sampler: Literal["nutpie", "pymc"] = "nutpie",
+    nuts_sampler: Literal["nutpie", "pymc"] | None = None,
+    method: Literal["auto", "direct", "nuts"] = "auto",
 ) -> xr.DataTree:
     """Draw from the posterior of a model.
 
@@ -55,39 +57,52 @@ def sample(
     tune : int, optional
         Draws used up for tuning; the sampler's own default (nutpie 400, PyMC 1000) if not given.
         nutpie's is 200 for a model of 100 dimensions or more in the informed form: its scales are
-        near 1 from the start, and as many effective draws were measured after 100 as after 400.
+        near 1 from the start, and as many effective draws were measured after 100 as after 400
+        (``tests/benchmarks/adaptation.py``).
     chains : int, default 4
         Chains, whatever the machine; two or more are needed to see whether they agree.
     cores : int, optional
-        Chains run at the same time. By default nutpie, whose chains are threads, runs as many as
-        there are cores for this process, up to 4; PyMC's sampler, whose chains are processes, half
-        of that.
+        Chains run at the same time, or threads that make independent draws. By default nutpie,
+        whose chains are threads, runs as many as there are cores for this process, up to 4, and so
+        many threads make independent draws; PyMC's sampler, whose chains are processes, runs half
+        as many.
     target_accept : float, optional
         Mean acceptance aimed at while tuning; nearer 1 makes smaller steps. By default 0.9 for a
         model of fewer than 100 dimensions, where the odd divergence is what to avoid, and 0.85 for
-        larger ones, where longer steps were measured to give more effective draws of means (at 0.8
-        still more, but fewer of standard deviations). It is 0.9, too, where the data tell of some
-        effects and not of others, as of a school's mean and not of its students' spread.
+        larger ones, where longer steps were measured to give half as many effective draws again,
+        of means and of standard deviations (the same script). It is 0.9, too, where the data tell
+        of some effects and not of others, as of a school's mean and not of its students' spread.
+        A model that learns a design effect aims at 0.95 in both cases.
     random_seed : int or numpy.random.Generator, optional
         The same seed gives the same draws, on the same machine with the same versions and a compile
         cache in the same state (a first run that fills the cache may differ from later ones).
     progressbar : bool, default True
-        Show PyMC's progress bar and messages.
-    nuts_sampler : {"nutpie", "pymc"}, default "nutpie"
-        Whose No-U-Turn sampler to use.
+        Show how far it is: PyMC's progress bar and messages, or what is done to make independent
+        draws.
+    nuts_sampler : {"nutpie", "pymc"}, optional
+        Whose No-U-Turn sampler to use; nutpie's if not given.
+    method : {"auto", "direct", "nuts"}, default "auto"
+        How: by independent draws without a Markov chain (``"direct"``), which
+        :mod:`hbm.heights`, :mod:`hbm.scores` and :mod:`hbm.exams` have for results of one year
+        (see Notes), or by the No-U-Turn sampler; ``"auto"`` takes the first where the model allows
+        it and its own checks pass (a Pareto k of at most 0.5 and a grid error of at most 0.001
+        nats), and the second otherwise, or where `tune`, `target_accept` or `nuts_sampler` is
+        given.
 
     Returns
     -------
     xarray.DataTree
         Groups ``posterior`` and ``sample_stats``, with ``observed_data`` and ``constant_data``
-        where the model has them.
+        where the model has them. The attributes of ``sample_stats`` say which ``method`` was taken
+        and, in ``method_reason``, why; and the ``random_seed``, if it was a whole number.
 
     Raises
     ------
     TypeError
         If `model` is not a PyMC model, or a number is none.
     ValueError
-        If a number makes no sense, or the sampler is not one of the two.
+        If a number makes no sense, or a name is not one of those allowed; with
+        ``method="direct"``, if the model has no such draws, or settings of NUTS are given.
     KeyboardInterrupt
         If sampling was interrupted before there was a draw to keep.
     RuntimeError
@@ -107,6 +122,19 @@ def sample(
     is nothing to keep, and a KeyboardInterrupt is raised. Draws are held in memory until sampling
     ends: a process that is killed loses them all. Save a fit with :func:`hbm.save`.
 
+    **Independent draws.** Given what all groups share (the taus, nu, tau_nu and the design effect),
+    the hierarchy is a tree, and its effects can be summed out and drawn on grids. So these few
+    numbers are drawn by importance sampling from a proposal that adapts to them, are resampled by
+    their weights, and all effects are drawn given them: the draws have no chain, and no two have
+    the same effects. ``sample_stats`` then has ``lp`` (the log density of the data and of these
+    numbers, in coordinates in which their prior is standard Normal), ``log_weight`` and
+    ``proposal`` (which point a draw was taken from: of a few points there is more than one);
+    its attributes are ``pareto_k`` (at most 0.5: the weights can be trusted), ``efficiency``
+    (effective points over points), ``effective_draws``, ``grid_error`` (in nats, at the worst of a
+    few points), ``evaluations``, and ``log_marginal_likelihood`` with its Monte Carlo ``..._error``
+    (:func:`hbm.log_marginal_likelihood`). :func:`hbm.diagnose` goes by these. Chains are parts of
+    one set of draws.
+
     Examples
     --------
     >>> import hbm
@@ -123,7 +151,10 @@ def sample(
         random_seed=random_seed,
         progressbar=progressbar,
         nuts_sampler=nuts_sampler,
+        method=method,
     )
+    if isinstance(random_seed, Integral):
+        fit["sample_stats"].attrs["random_seed"] = int(random_seed)
     text = what_is_poor(fit)
     if text:
         warnings.warn(text, ConvergenceWarning, stacklevel=2)
@@ -140,15 +171,28 @@ def draw(
     target_accept: float | None,
     random_seed: int | np.random.Generator | None,
     progressbar: bool,
-    nuts_sampler: str = "nutpie",
+    nuts_sampler: str | None = None,
+    method: str = "auto",
 ) -> xr.DataTree:
     """Draw as :func:`sample` does, and do not say whether the draws can be used."""
-    if nuts_sampler not in ("nutpie", "pymc"):
+    if nuts_sampler not in (None, "nutpie", "pymc"):
         raise ValueError(f"nuts_sampler must be 'nutpie' or 'pymc', got {nuts_sampler!r}")
     check_model(model)
     check_lengths(draws, tune, chains)
+    check_acceptance(target_accept)
     check_whole_number("cores", cores, 1)
     check_seed(random_seed)
+    of_nuts = {"tune": tune, "target_accept": target_accept, "nuts_sampler": nuts_sampler}
+    reason = reason_for_nuts(model, method, of_nuts)
+    if not reason:
+        threads = cores or min(4, cores_there())
+        fit = direct_fit(model, draws, chains, random_seed, threads, progressbar)
+        reason = why_not_trusted(fit) if method == "auto" else ""
+        if not reason:
+            why = "asked for" if method == "direct" else "the model has independent draws"
+            fit["sample_stats"].attrs["method_reason"] = why
+            return fit
+    nuts_sampler = nuts_sampler or "nutpie"
     tune, target_accept = adaptation(model, tune, target_accept, nuts_sampler)
     settings = {}
     if cores is None and nuts_sampler == "nutpie":
@@ -171,7 +215,38 @@ def draw(
             initvals=raw_starts(model),
             **settings,
         )
-    return carry(model, finished(fit, draws, chains))
+    fit = finished(fit, draws, chains)
+    fit["sample_stats"].attrs |= {"method": "nuts", "method_reason": reason}
+    return carry(model, fit)
+
+
+def reason_for_nuts(model: pm.Model, method: str, settings: dict[str, object]) -> str:
+    """Say why NUTS it must be, for a method asked for and settings of NUTS; "" if it need not.
+
+    Raises
+    ------
+    ValueError
+        If the method is none, or independent draws are asked for and cannot be made.
+    """
+    if method not in ("auto", "direct", "nuts"):
+        raise ValueError(f"method must be 'auto', 'direct' or 'nuts', got {method!r}")
+    if method == "nuts":
+        return "asked for"
+    given = [name for name, value in settings.items() if value is not None]
+    if method == "direct" and given:
+        raise ValueError(
+            f"{', '.join(given)} are settings of a Markov chain, and independent draws have none: "
+            "leave them out, or use method='nuts'"
+        )
+    if given:
+        return f"{', '.join(given)} given"
+    reason = why_not(model)
+    if method == "direct" and reason:
+        raise ValueError(
+            f"independent draws cannot be made of this model: {reason}. Use method='auto', which "
+            "takes NUTS where it must"
+        )
+    return reason
 
 
 def cores_there() -> int:
@@ -195,7 +270,11 @@ def adaptation(
     told = [informs(model, effect) for effect in model.free_RVs if effect.ndim]
     if target_accept is None:
         # Where data tell of some effects and not of others, scales are not near 1 throughout.
-        target_accept = 0.85 if large and len(set(told)) < 2 else 0.9
+        easy = large and len(set(told)) < 2
+        d = description_of(model)
+        learned = d is not None and d.design_effect is None
+        # Nor do few groups, or means alone, tell the spread of groups from that of their cohorts.
+        target_accept = 0.85 if easy else 0.95 if learned else 0.9
     if tune is None and large and nuts_sampler == "nutpie":
         tune = 200 if all(told) else None
     return tune, target_accept
@@ -257,125 +336,3 @@ def finished(fit: xr.DataTree, draws: int, chains: int) -> xr.DataTree:
         stacklevel=4,
     )
     return fit.isel(chain=kept, draw=slice(n_draws))
-
-
-def sample_prior_predictive(
-    model: pm.Model, draws: int = 1000, *, random_seed: int | np.random.Generator | None = None
-) -> xr.DataTree:
-    """Draw parameters from the prior of a model, and data given them.
-
-    Parameters
-    ----------
-    model : pymc.Model
-        A model whose priors are all proper.
-    draws : int, default 1000
-        Draws.
-    random_seed : int or numpy.random.Generator, optional
-        The same seed gives the same draws.
-
-    Returns
-    -------
-    xarray.DataTree
-        Groups ``prior``, ``prior_predictive``, ``observed_data`` and ``constant_data``, as far as
-        the model has them.
-
-    Raises
-    ------
-    TypeError
-        If `model` is not a PyMC model, or a number is none.
-    ValueError
-        If a number makes no sense, or a prior is improper, so that nothing can be drawn from it.
-
-    Examples
-    --------
-    >>> import hbm
-    >>> nested = hbm.article.scores_nested(hbm.load_dataset("nested_scores"))
-    >>> hbm.sample_prior_predictive(nested)
-    Traceback (most recent call last):
-        ...
-    ValueError: the model has no prior predictive: the prior of nu_school is flat, which is ...
-    """
-    check_model(model)
-    check_whole_number("draws", draws, 1)
-    check_seed(random_seed)
-    flat = [rv.name for rv in model.free_RVs if isinstance(rv.owner.op, FlatRV | HalfFlatRV)]
-    if flat:
-        raise ValueError(
-            f"the model has no prior predictive: the prior of {', '.join(flat)} is flat, which is "
-            "improper (it has no finite integral), so there is nothing to draw from. "
-            "Use a model with a proper prior"
-        )
-    with model, without_notes():
-        return carry(model, pm.sample_prior_predictive(draws, random_seed=random_seed))
-
-
-def sample_posterior_predictive(
-    model: pm.Model,
-    fit: xr.DataTree,
-    *,
-    random_seed: int | np.random.Generator | None = None,
-    progressbar: bool = True,
-) -> xr.DataTree:
-    """Draw data like the observed ones from each posterior draw.
-
-    The groups stay the ones of the fit: the question is what else could have been seen of them.
-
-    Parameters
-    ----------
-    model : pymc.Model
-        The model of the fit.
-    fit : xarray.DataTree
-        Result of :func:`sample`; it is not changed.
-    random_seed : int or numpy.random.Generator, optional
-        The same seed gives the same draws.
-    progressbar : bool, default True
-        Show PyMC's progress bar.
-
-    Returns
-    -------
-    xarray.DataTree
-        The groups of `fit` and ``posterior_predictive``.
-
-    Raises
-    ------
-    TypeError
-        If `model` is not a PyMC model, `fit` is not a DataTree, or the seed is not a whole number.
-    ValueError
-        If the fit is of another model, or of the same model with other groups, or a selection took
-        its chains away.
-
-    Examples
-    --------
-    >>> import hbm
-    >>> model = hbm.article.heights(hbm.load_dataset("heights"))
-    >>> fit = hbm.sample(model)  # doctest: +SKIP
-    >>> fit = hbm.sample_posterior_predictive(model, fit)  # doctest: +SKIP
-    """
-    check_fit(model, fit)
-    check_seed(random_seed)
-    with model, without_notes():
-        predictive = pm.sample_posterior_predictive(
-            fit, random_seed=random_seed, progressbar=progressbar
-        )
-    return fit.assign(posterior_predictive=predictive["posterior_predictive"])
-
-
-# Levels of logs and filters of warnings are the process's: of two threads that set them and put
-# them back, the second would put back what the first had set.
-_one_at_a_time = threading.RLock()
-
-
-@contextmanager
-def without_notes(
-    of: str = "pymc.sampling.forward", least: int = logging.WARNING
-) -> Iterator[None]:
-    """Leave out the list of variables drawn, and numba's note that NumPy draws some of them."""
-    log = logging.getLogger(of)
-    with _one_at_a_time, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Numba will use object mode")
-        level = log.level
-        log.setLevel(least)
-        try:
-            yield
-        finally:
-            log.setLevel(level)

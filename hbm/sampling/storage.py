@@ -25,11 +25,12 @@ from pymc.logprob import conditional_logp
 from hbm.hierarchy.carried import carry
 from hbm.hierarchy.fitted import check_fit
 from hbm.hierarchy.model import description_of
-from hbm.hierarchy.recipes import Recipe, columns_of, make_again, priors_of, recipe_of
+from hbm.hierarchy.recipes import Recipe, columns_of, make_again, priors_of, recipe_of, takes
+from hbm.hierarchy.years import require_all_years
 from hbm.sampling.attributes import put_back, set_apart
 from hbm.tables.files import write_whole
 
-__all__ = ["load", "save"]
+__all__ = ["load", "package_versions", "save", "table_sha256"]
 
 _PACKAGES = ("hbm", "pymc", "pytensor", "nutpie", "arviz", "xarray", "numpy", "scipy")
 _ATTRIBUTES = ("model", "arguments", "priors", "versions", "data_sha256", "log_density")
@@ -84,6 +85,7 @@ def save(model: pm.Model, fit: xr.DataTree, path: str | os.PathLike[str]) -> Pat
     >>> model, fit = hbm.load("maths.nc")  # doctest: +SKIP
     """
     recipe = recipe_of(model)
+    require_all_years(fit, "a file keeps draws with the model and table they were made from")
     # What is checked is the model as it will be made again, not the one at hand.
     _check_same(make_again(recipe), fit)
     arguments = dict(recipe.arguments)
@@ -103,8 +105,8 @@ def save(model: pm.Model, fit: xr.DataTree, path: str | os.PathLike[str]) -> Pat
         "hbm_priors": json.dumps(
             {} if priors is None else dataclasses.asdict(priors), default=float
         ),
-        "hbm_versions": json.dumps(_versions()),
-        "hbm_data_sha256": _sha256(recipe.table),
+        "hbm_versions": json.dumps(package_versions()),
+        "hbm_data_sha256": table_sha256(recipe.table),
         "hbm_log_density": _log_density(model, fit),
         "hbm_attributes": apart,
     }
@@ -168,7 +170,7 @@ def load(
         )
     stored = tree["table"].to_dataset()
     data = pd.DataFrame({str(name): stored[name].to_numpy() for name in stored.data_vars})
-    if _sha256(data) != attrs["hbm_data_sha256"]:
+    if table_sha256(data) != attrs["hbm_data_sha256"]:
         raise ValueError(f"the table in {path.name} was changed since it was saved")
     if table is not None:
         numbers = [c for c in data if pd.api.types.is_numeric_dtype(data[c])]
@@ -195,6 +197,8 @@ def load(
 def _recipe(attrs: dict[str, Any], table: pd.DataFrame) -> Recipe:
     made_with = priors_of(attrs["hbm_model"])
     arguments = json.loads(attrs["hbm_arguments"])
+    if takes(attrs["hbm_model"], "design_effect"):  # which version 0.1.0 did not know
+        arguments.setdefault("design_effect", 1.0)
     priors = json.loads(attrs["hbm_priors"])
     if priors:
         arguments["priors"] = made_with(**priors)
@@ -244,7 +248,8 @@ def _log_density(model: pm.Model, fit: xr.DataTree) -> float:
     return float(density(*(last[rv.name].to_numpy() for rv in model.free_RVs)))
 
 
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide the numbers of a fit."""
     versions = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -254,7 +259,8 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _sha256(table: pd.DataFrame) -> str:
+def table_sha256(table: pd.DataFrame) -> str:
+    """Return the SHA-256 of a table as a model reads it; see :func:`columns_of`."""
     digest = hashlib.sha256()
     for name in sorted(table):
         values = table[name].to_numpy()

@@ -20,7 +20,7 @@ from hbm.students.likelihoods import (
     published,
     sum_by_group,
 )
-from hbm.students.summary_density import MU, NU, spread_shapes_of
+from hbm.students.summary_density import MU, NU, size_of, spread_shapes_of
 
 __all__ = ["BETA", "pooled_nu"]
 
@@ -53,18 +53,22 @@ class _Beta(Law):
         """Return mu (1 − mu) / (nu + 1)."""
         return mu * (1 - mu) / (spread + 1)
 
+    def mean_variance(self, n, mu, spread, excess=0.0):
+        """Return mu (1 − mu) / (N + 1): see :mod:`hbm.students.summary_density`."""
+        return mu * (1 - mu) / (size_of(n, spread, excess) + 1)
+
     def individual_logp(self, value, mu, spread):
         """Return the log density of Beta(mu nu, (1 − mu) nu)."""
         a, b = mu * spread, (1 - mu) * spread
         return (a - 1) * np.log(value) + (b - 1) * np.log1p(-value) - betaln(a, b)
 
-    def mean_logp(self, mean, n, mu, spread):
+    def mean_logp(self, mean, n, mu, spread, excess=0.0):
         """Return :func:`hbm.students.likelihoods.beta_mean_logp`."""
-        return beta_mean_logp(mean, n, mu, spread)
+        return beta_mean_logp(mean, n, mu, spread, excess)
 
-    def summary_logp(self, mean, sd, n, mu, spread):
+    def summary_logp(self, mean, sd, n, mu, spread, excess=0.0):
         """Return :func:`hbm.students.likelihoods.beta_summary_logp`."""
-        return beta_summary_logp(mean, sd, n, mu, spread)
+        return beta_summary_logp(mean, sd, n, mu, spread, excess)
 
     def sums(self, value, index, n_groups=None):
         """Return n, Σ log y and Σ log(1 − y)."""
@@ -78,14 +82,14 @@ class _Beta(Law):
         n, sum_log, sum_log1m = sums
         return beta_students_logp(n, sum_log, sum_log1m, mu, spread)
 
-    def mean_cdf(self, mean, n, mu, spread):
-        """Return the distribution function of Beta(mu N, (1 − mu) N), N = n (nu + 1) − 1."""
-        a, b = _of_mean(n, mu, spread)
+    def mean_cdf(self, mean, n, mu, spread, excess=0.0):
+        """Return the distribution function of Beta(mu N, (1 − mu) N)."""
+        a, b = _of_mean(n, mu, spread, excess)
         return betainc(a, b, mean)
 
-    def mean_quantile(self, p, n, mu, spread):
+    def mean_quantile(self, p, n, mu, spread, excess=0.0):
         """Return the inverse of :meth:`mean_cdf`."""
-        a, b = _of_mean(n, mu, spread)
+        a, b = _of_mean(n, mu, spread, excess)
         return betaincinv(a, b, p)
 
     def share_above(self, mark, mu, spread):
@@ -93,14 +97,15 @@ class _Beta(Law):
         mu, nu = _possible(mu, spread)
         return betaincc(mu * nu, (1 - mu) * nu, mark)
 
-    def sd_cdf(self, sd, mean, n, mu, spread):
+    def sd_cdf(self, sd, mean, n, mu, spread, excess=0.0):
         """Return that of sd² (n − 1)/(n h): see :mod:`hbm.students.summary_density`."""
-        arrays = np.broadcast_arrays(sd, mean, n, mu, spread)
+        arrays = np.broadcast_arrays(sd, mean, n, mu, spread, excess)
         known = (arrays[2] > 1) & ~np.isnan(arrays[0])
         result = np.full(known.shape, np.nan)
         if known.any():
-            sd, mean, n, mu, nu = (np.asarray(x[known], dtype=float) for x in arrays)
-            p, q = spread_shapes_of(mean, n, *_possible(mu, nu))
+            sd, mean, n, mu, nu, excess = (np.asarray(x[known], dtype=float) for x in arrays)
+            mu, nu = _possible(mu, nu)
+            p, q = spread_shapes_of(mean, n, mu, nu, excess)
             result[known] = betainc(p, q, np.minimum(sd**2 * (n - 1) / (n * mean * (1 - mean)), 1))
         return result
 
@@ -108,6 +113,12 @@ class _Beta(Law):
         """Draw from Beta(mu nu, (1 − mu) nu)."""
         mu, nu = _possible(mu, spread)
         return rng.beta(mu * nu, (1 - mu) * nu)
+
+    def draw_cohort(self, rng, n, mu, spread, excess):
+        """Draw from Beta(mu M, (1 − mu) M), M = n (nu + 1) / excess."""
+        mu, nu = _possible(mu, spread)
+        size = n * (nu + 1) / excess
+        return rng.beta(mu * size, (1 - mu) * size)
 
     def published(self, mean, sd, n):
         """Return :func:`hbm.students.likelihoods.published`."""
@@ -136,20 +147,23 @@ class _Beta(Law):
         )
 
     def evidence(self, mean, sd, n, value=None):
-        """Return what was seen of a group as a function of eta and log nu."""
+        """Return what was seen of a group as a function of eta, log nu and an excess.
+
+        Individuals seen one by one are independent.
+        """
         if value is not None:
             sums = np.log(value).sum(), np.log1p(-value).sum()
 
-            def log_lik(mu, nu):
+            def log_lik(mu, nu, _):
                 return beta_students_logp(n, *sums, mu, nu)
         else:
 
-            def log_lik(mu, nu):
-                return beta_summary_logp(mean, sd, n, mu, nu)
+            def log_lik(mu, nu, excess):
+                return beta_summary_logp(mean, sd, n, mu, nu, excess)
 
-        def of_effects(eta, log_nu):
+        def of_effects(eta, log_nu, excess=0.0):
             # The likelihoods themselves take nothing beyond these limits; they spare overflows.
-            return log_lik(expit(eta), np.exp(np.clip(log_nu, -20, 20)))
+            return log_lik(expit(eta), np.exp(np.clip(log_nu, -20, 20)), excess)
 
         nu = np.clip(mean * (1 - mean) / sd**2 - 1, 0.05, 5000) if sd > 0 else np.nan
         trials = n * (10 if np.isnan(nu) else np.clip(nu, 2, 50))
@@ -166,9 +180,9 @@ def _possible(mu, nu):
     return np.clip(mu, *MU), np.clip(nu, *NU)
 
 
-def _of_mean(n, mu, nu):
+def _of_mean(n, mu, nu, excess):
     mu, nu = _possible(mu, nu)
-    size = n * (nu + 1) - 1
+    size = size_of(n, nu, excess)
     return mu * size, (1 - mu) * size
 
 

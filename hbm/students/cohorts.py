@@ -18,9 +18,14 @@ _BLOCK = 1_000_000  # individuals simulated at a time, which bounds the memory
 
 
 def individuals(
-    law: Law, mu: Floats, spread: Floats | float, n: NDArray[np.int64], rng: np.random.Generator
+    law: Law,
+    mu: Floats,
+    spread: Floats | float,
+    n: NDArray[np.int64],
+    rng: np.random.Generator,
+    excess: Floats | float = 0.0,
 ) -> Floats:
-    """Draw the individuals of groups, group after group.
+    """Draw the individuals of groups, group after group: one cohort of each.
 
     Parameters
     ----------
@@ -32,6 +37,9 @@ def individuals(
         Number of individuals of each group.
     rng : numpy.random.Generator
         Where randomness comes from.
+    excess : numpy.ndarray or float, default 0
+        Design effect less 1; broadcasts with `mu`. Where it is above 0 each cohort has a mean of
+        its own, around its group's.
 
     Returns
     -------
@@ -45,6 +53,7 @@ def individuals(
     >>> individuals(NORMAL, mu, spread, np.array([2, 1]), rng).round()
     array([170., 170., 180.])
     """
+    mu = _own_means(law, mu, spread, n, rng, excess)
     return law.draw(rng, *(np.repeat(np.broadcast_to(x, mu.shape), n, -1) for x in (mu, spread)))
 
 
@@ -75,7 +84,12 @@ def summarise(value: Floats, n: NDArray[np.int64]) -> tuple[Floats, Floats]:
 
 
 def cohorts(
-    law: Law, mu: Floats, spread: Floats, n: NDArray[np.int64], rng: np.random.Generator
+    law: Law,
+    mu: Floats,
+    spread: Floats,
+    n: NDArray[np.int64],
+    rng: np.random.Generator,
+    excess: Floats,
 ) -> Iterator[tuple[slice, Floats]]:
     """Draw the individuals of groups for many draws of their parameters, some draws at a time.
 
@@ -89,6 +103,8 @@ def cohorts(
         Number of individuals of each group.
     rng : numpy.random.Generator
         Where randomness comes from.
+    excess : numpy.ndarray, shape (n_draws,) or (1,)
+        Draws of the design effect less 1.
 
     Yields
     ------
@@ -102,10 +118,24 @@ def cohorts(
     >>> from hbm.students.normal import NORMAL
     >>> rng = np.random.default_rng(1)
     >>> mu, spread = np.full((3, 2), 170.0), np.full((3, 2), 7.0)
-    >>> [(rows, value.shape) for rows, value in cohorts(NORMAL, mu, spread, np.array([2, 1]), rng)]
+    >>> n, excess = np.array([2, 1]), np.zeros(1)
+    >>> [(rows, y.shape) for rows, y in cohorts(NORMAL, mu, spread, n, rng, excess)]
     [(slice(0, 3, None), (3, 3))]
     """
+    # All at once: how many are simulated at a time is to change nothing.
+    mu = _own_means(law, mu, spread, n, rng, np.broadcast_to(excess, len(mu))[:, None])
     step = max(1, _BLOCK // int(n.sum()))
     for start in range(0, len(mu), step):
         rows = slice(start, min(start + step, len(mu)))
         yield rows, individuals(law, mu[rows], spread[rows], n, rng)
+
+
+def _own_means(law, mu, spread, n, rng, excess) -> Floats:
+    """Draw the mean that each cohort has of its own: that of its group where there is no excess."""
+    clustered = np.broadcast_to(excess, mu.shape) > 0
+    if not clustered.any():
+        return mu
+    of = (np.broadcast_to(x, mu.shape)[clustered] for x in (n, mu, spread, excess))
+    own = np.array(mu, dtype=float)
+    own[clustered] = law.draw_cohort(rng, *of)
+    return own

@@ -1,7 +1,7 @@
-"""Dual numbers: numbers that carry their derivatives by two parameters through compiled code.
+"""Dual numbers: numbers that carry their derivatives by three parameters through compiled code.
 
 A formula written with the functions of this module, compiled by numba, gives its value when it is
-handed numbers, and its value and both derivatives when it is handed :func:`Dual` ones: the chain
+handed numbers, and its value and all derivatives when it is handed :func:`Dual` ones: the chain
 rule is applied as it goes along, and nothing is differentiated by hand. The functions work on plain
 numbers and on duals, and only in compiled code. They follow NumPy where a number is divided by 0.
 
@@ -29,10 +29,11 @@ __all__ = [
 
 _OPTIONS: Any = {"error_model": "numpy"}
 _compiled = njit(**_OPTIONS)
+_PARTS = "value", "by_first", "by_second", "by_third"
 
 
 class _DualType(types.Type):
-    """What numba calls a number with two derivatives."""
+    """What numba calls a number with three derivatives."""
 
     def __init__(self) -> None:
         super().__init__(name="Dual")
@@ -43,26 +44,27 @@ _dual = _DualType()
 
 @register_model(_DualType)
 class _DualModel(models.StructModel):
-    """Three numbers, kept in registers."""
+    """Four numbers, kept in registers."""
 
     def __init__(self, manager: Any, fe_type: Any) -> None:
-        members = [(name, types.float64) for name in ("value", "by_first", "by_second")]
+        members = [(name, types.float64) for name in _PARTS]
         super().__init__(manager, fe_type, members)
 
 
-for _name in ("value", "by_first", "by_second"):
+for _name in _PARTS:
     make_attribute_wrapper(_DualType, _name, _name)
 
 
-def _make(typingctx: Any, value: Any, by_first: Any, by_second: Any) -> Any:
-    """Make a dual number of a value and its derivatives by the first and the second parameter."""
+def _make(typingctx: Any, value: Any, by_first: Any, by_second: Any, by_third: Any) -> Any:
+    """Make a dual number of a value and its derivatives by the three parameters."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         number = cgutils.create_struct_proxy(_dual)(context, builder)
-        number.value, number.by_first, number.by_second = arguments
+        for part, argument in zip(_PARTS, arguments, strict=True):
+            setattr(number, part, argument)
         return number._getvalue()
 
-    return _dual(types.float64, types.float64, types.float64), build
+    return _dual(*(types.float64,) * len(_PARTS)), build
 
 
 Dual: Any = intrinsic(_make)
@@ -88,15 +90,25 @@ def _operation(of: Callable, duals: Callable, dual_first: Callable, dual_second:
 
 _operation(
     operator.add,
-    lambda x, y: Dual(x.value + y.value, x.by_first + y.by_first, x.by_second + y.by_second),
-    lambda x, y: Dual(x.value + y, x.by_first, x.by_second),
-    lambda x, y: Dual(x + y.value, y.by_first, y.by_second),
+    lambda x, y: Dual(
+        x.value + y.value,
+        x.by_first + y.by_first,
+        x.by_second + y.by_second,
+        x.by_third + y.by_third,
+    ),
+    lambda x, y: Dual(x.value + y, x.by_first, x.by_second, x.by_third),
+    lambda x, y: Dual(x + y.value, y.by_first, y.by_second, y.by_third),
 )
 _operation(
     operator.sub,
-    lambda x, y: Dual(x.value - y.value, x.by_first - y.by_first, x.by_second - y.by_second),
-    lambda x, y: Dual(x.value - y, x.by_first, x.by_second),
-    lambda x, y: Dual(x - y.value, -y.by_first, -y.by_second),
+    lambda x, y: Dual(
+        x.value - y.value,
+        x.by_first - y.by_first,
+        x.by_second - y.by_second,
+        x.by_third - y.by_third,
+    ),
+    lambda x, y: Dual(x.value - y, x.by_first, x.by_second, x.by_third),
+    lambda x, y: Dual(x - y.value, -y.by_first, -y.by_second, -y.by_third),
 )
 _operation(
     operator.mul,
@@ -104,16 +116,17 @@ _operation(
         x.value * y.value,
         x.by_first * y.value + x.value * y.by_first,
         x.by_second * y.value + x.value * y.by_second,
+        x.by_third * y.value + x.value * y.by_third,
     ),
-    lambda x, y: Dual(x.value * y, x.by_first * y, x.by_second * y),
-    lambda x, y: Dual(x * y.value, x * y.by_first, x * y.by_second),
+    lambda x, y: Dual(x.value * y, x.by_first * y, x.by_second * y, x.by_third * y),
+    lambda x, y: Dual(x * y.value, x * y.by_first, x * y.by_second, x * y.by_third),
 )
 
 
 @_compiled
 def _chain(x, value, slope):
     """Return f(x) from f's value and slope there."""
-    return Dual(value, slope * x.by_first, slope * x.by_second)
+    return Dual(value, slope * x.by_first, slope * x.by_second, slope * x.by_third)
 
 
 @_compiled
@@ -133,7 +146,7 @@ _operation(
 @overload(operator.neg)
 def _negative(x):
     if _is_dual(x):
-        return lambda x: Dual(-x.value, -x.by_first, -x.by_second)
+        return lambda x: Dual(-x.value, -x.by_first, -x.by_second, -x.by_third)
     return None
 
 
@@ -218,7 +231,7 @@ def maximum(x: Any, least: Any) -> Any:
 @overload(maximum)
 def _maximum(x, least):
     if _is_dual(x):
-        return lambda x, least: x if x.value > least else Dual(float(least), 0.0, 0.0)
+        return lambda x, least: x if x.value > least else Dual(float(least), 0.0, 0.0, 0.0)
     return lambda x, least: x if x > least else float(least)
 
 
@@ -231,7 +244,7 @@ def clip(x: Any, least: Any, most: Any) -> Any:
 def _clip(x, least, most):
     def dual(x, least, most):
         bounded = min(max(x.value, float(least)), float(most))
-        return x if bounded == x.value else Dual(bounded, 0.0, 0.0)
+        return x if bounded == x.value else Dual(bounded, 0.0, 0.0, 0.0)
 
     if _is_dual(x):
         return dual

@@ -4,6 +4,10 @@ How individuals vary within a group is a Beta for proportions (:mod:`hbm.student
 Normal for anything else (:mod:`hbm.students.normal`). Either has a mean mu and a spread, which is
 the Beta's sample size nu or the Normal's sd sigma. A group's *effect* is its mean on the scale on
 which groups are Normal: the logit of a Beta's mean, a Normal's mean itself.
+
+The individuals of a group may have been seen as a *cohort*, whose own mean varies around the
+group's, so that the variance of a mean of n is 1 + `excess` times that of independent individuals:
+its design effect. The spread is that within a cohort.
 """
 
 from abc import ABC, abstractmethod
@@ -42,26 +46,28 @@ class Evidence(NamedTuple):
     Attributes
     ----------
     log_lik : callable
-        Takes an effect and the log of a spread, which broadcast, and returns the log density of
-        what was seen.
+        Takes an effect, the log of a spread and an excess, which broadcast, and returns the log
+        density of what was seen.
     effect, effect_se : float
         Rough estimate of the effect from the group alone, and its standard error.
     log_spread : float
         Rough estimate of the log of the spread; NaN where the group says nothing of it.
     exact : callable, optional
-        Where there is a closed form: takes m, tau and the log of a spread, which broadcast, and
-        returns the log density of what was seen if the effect is N(m, tau).
+        Where there is a closed form: takes m, tau, the log of a spread and an excess, which
+        broadcast, and returns the log density of what was seen if the effect is N(m, tau).
     """
 
-    log_lik: Callable[[Any, Any], Floats]
+    log_lik: Callable[[Any, Any, Any], Floats]
     effect: float
     effect_se: float
     log_spread: float
-    exact: Callable[[Any, Any, Any], Floats] | None = None
+    exact: Callable[[Any, Any, Any, Any], Floats] | None = None
 
 
 class Law(ABC):
     """A law of individuals. Arrays broadcast; `mu` and `spread` are those of the groups.
+
+    `excess` is 0 where individuals are independent.
 
     Attributes
     ----------
@@ -101,20 +107,30 @@ class Law(ABC):
     def variance(self, mu: Numbers, spread: Numbers) -> Floats:
         """Return the variance of an individual."""
 
-    def information(self, n: Numbers, mu: Numbers, spread: Numbers) -> Floats:
+    @abstractmethod
+    def mean_variance(
+        self, n: Numbers, mu: Numbers, spread: Numbers, excess: Numbers = 0.0
+    ) -> Floats:
+        """Return the variance of the mean of n individuals."""
+
+    def information(
+        self, n: Numbers, mu: Numbers, spread: Numbers, excess: Numbers = 0.0
+    ) -> Floats:
         """Return the information that the mean of n individuals has on the effect: 1/s²."""
-        return n * self.slope(mu) ** 2 / self.variance(mu, spread)
+        return self.slope(mu) ** 2 / self.mean_variance(n, mu, spread, excess)
 
     @abstractmethod
     def individual_logp(self, value: Numbers, mu: Numbers, spread: Numbers) -> Floats:
         """Return the log density of one individual."""
 
     @abstractmethod
-    def mean_logp(self, mean: Numbers, n: Numbers, mu: Numbers, spread: Numbers) -> Floats:
+    def mean_logp(self, mean: Any, n: Any, mu: Any, spread: Any, excess: Any = 0.0) -> Any:
         """Return the log density of the mean of n individuals."""
 
     @abstractmethod
-    def summary_logp(self, mean: Any, sd: Any, n: Any, mu: Any, spread: Any) -> Any:
+    def summary_logp(
+        self, mean: Any, sd: Any, n: Any, mu: Any, spread: Any, excess: Any = 0.0
+    ) -> Any:
         """Return the log density of mean and sd of n individuals; of the mean where sd is NaN."""
 
     @abstractmethod
@@ -126,11 +142,15 @@ class Law(ABC):
         """Return the log density of the individuals of each group from their :meth:`sums`."""
 
     @abstractmethod
-    def mean_cdf(self, mean: Numbers, n: Numbers, mu: Numbers, spread: Numbers) -> Floats:
+    def mean_cdf(
+        self, mean: Numbers, n: Numbers, mu: Numbers, spread: Numbers, excess: Numbers = 0.0
+    ) -> Floats:
         """Return the probability that the mean of n individuals is lower."""
 
     @abstractmethod
-    def mean_quantile(self, p: Numbers, n: Numbers, mu: Numbers, spread: Numbers) -> Floats:
+    def mean_quantile(
+        self, p: Numbers, n: Numbers, mu: Numbers, spread: Numbers, excess: Numbers = 0.0
+    ) -> Floats:
         """Return the quantile of the mean of n individuals."""
 
     @abstractmethod
@@ -139,7 +159,13 @@ class Law(ABC):
 
     @abstractmethod
     def sd_cdf(
-        self, sd: Numbers, mean: Numbers, n: Numbers, mu: Numbers, spread: Numbers
+        self,
+        sd: Numbers,
+        mean: Numbers,
+        n: Numbers,
+        mu: Numbers,
+        spread: Numbers,
+        excess: Numbers = 0.0,
     ) -> Floats:
         """Return the probability that the sd of n individuals is lower, given their mean.
 
@@ -151,6 +177,12 @@ class Law(ABC):
         """Draw an individual for each mu and spread."""
 
     @abstractmethod
+    def draw_cohort(
+        self, rng: np.random.Generator, n: Numbers, mu: Numbers, spread: Numbers, excess: Numbers
+    ) -> Floats:
+        """Draw the mean that a cohort of n individuals has of its own, for an `excess` above 0."""
+
+    @abstractmethod
     def published(self, mean: Floats, sd: Floats, n: Floats) -> tuple[Floats, Floats]:
         """Return published means and sds as numbers that individuals can have."""
 
@@ -158,7 +190,10 @@ class Law(ABC):
     def raw_estimates(
         self, n: Floats, mean: Floats, sd: Floats, spread: float | None = None
     ) -> RawEstimates:
-        """Estimate each group by itself, given a spread to go by where the data tell none."""
+        """Estimate each group by itself, given a spread to go by where the data tell none.
+
+        The standard errors are those of independent individuals.
+        """
 
     @abstractmethod
     def evidence(self, mean: float, sd: float, n: float, value: Floats | None = None) -> Evidence:

@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike
 from pytensor.graph.basic import Variable
 from scipy.special import gammaln
 
-from hbm.students.summary_density import MU, NU, summary_logp
+from hbm.students.summary_density import MU, NU, size_of, summary_logp
 
 __all__ = [
     "beta_mean_logp",
@@ -63,10 +63,11 @@ def _log_beta(xp: Any, y: Any, a: Any, b: Any) -> Any:
     return norm + (a - 1) * xp.log(y) + (b - 1) * xp.log1p(-y)
 
 
-def beta_mean_logp(mean: Any, n: Any, mu: Any, nu: Any) -> Any:
-    """Return the log density of the mean of n Beta students: Beta(μN, (1−μ)N), N = n(ν+1) − 1.
+def beta_mean_logp(mean: Any, n: Any, mu: Any, nu: Any, excess: Any = 0.0) -> Any:
+    """Return the log density of the mean of n Beta students: Beta(μN, (1−μ)N).
 
-    Its mean and variance are exact, as is the whole density for n = 1.
+    N = n(ν+1) − 1, or with an excess s of their design effect (n(ν+1) − 1)/(1+s). Its mean and
+    variance are exact, as is the whole density for n = 1 and s = 0.
 
     Parameters
     ----------
@@ -76,6 +77,8 @@ def beta_mean_logp(mean: Any, n: Any, mu: Any, nu: Any) -> Any:
         Number of students. No students, 0, say nothing: their log density is 0.
     mu, nu : array_like or TensorVariable
         The students' Beta(μν, (1−μ)ν).
+    excess : array_like or TensorVariable, default 0
+        Design effect less 1: see :mod:`hbm.students.summary_density`.
 
     Returns
     -------
@@ -87,21 +90,21 @@ def beta_mean_logp(mean: Any, n: Any, mu: Any, nu: Any) -> Any:
     >>> float(beta_mean_logp(0.7, 1, mu=0.5, nu=2.0))  # one student of the uniform distribution
     0.0
     """
-    mean, n, mu, nu = _operands(mean, n, mu, nu)
-    xp = _ops(mean, n, mu, nu)
+    mean, n, mu, nu, excess = _operands(mean, n, mu, nu, excess)
+    xp = _ops(mean, n, mu, nu, excess)
     mu, nu = xp.clip(mu, *MU), xp.clip(nu, *NU)
     possible = (mean > 0) & (mean < 1)
-    size = xp.where(n > 0, n, 1.0) * (nu + 1) - 1
+    size = size_of(xp.where(n > 0, n, 1.0), nu, excess)
     log_density = _log_beta(xp, xp.where(possible, mean, 0.5), mu * size, (1 - mu) * size)
     return xp.where(n > 0, xp.where(possible, log_density, -np.inf), 0.0)
 
 
-def beta_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, nu: Any) -> Any:
+def beta_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, nu: Any, excess: Any = 0.0) -> Any:
     """Return the log density of the mean and the standard deviation of n Beta students.
 
     It is the density of (ȳ, s), not of (ȳ, s²). Its form is at the head of
-    :mod:`hbm.students.summary_density`. A tensor has derivatives by `mu` and `nu`, not by the data,
-    and no second ones.
+    :mod:`hbm.students.summary_density`. A tensor has derivatives by `mu`, `nu` and `excess`, not
+    by the data, and no second ones.
 
     Parameters
     ----------
@@ -113,7 +116,9 @@ def beta_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, nu: Any) -> Any:
         Number of students. Where it is 1 there is no spread: `sd` is ignored (NaN too) and the
         density is that of the mean. Where it is 0 there is no mean either: the log density is 0.
     mu, nu : array_like or TensorVariable
-        The students' Beta(μν, (1−μ)ν).
+        The students' Beta(μν, (1−μ)ν), μ the school's and ν that of the students of a cohort.
+    excess : array_like or TensorVariable, default 0
+        Design effect less 1: 0 for independent students.
 
     Returns
     -------
@@ -122,9 +127,11 @@ def beta_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, nu: Any) -> Any:
 
     Notes
     -----
-    Measured coverage of 89 % intervals, in per cent, students simulated one by one. Raw students is
-    the likelihood of the students themselves: what is attainable. The comparison has the same mean
-    and a Gamma variance whose expectation given the mean is bent by an exponential.
+    Measured coverage of 89 % intervals, in per cent, students simulated one by one
+    (``tests/benchmarks/density_coverage.py``). Raw students is the likelihood of the students
+    themselves: what is attainable. This density is an approximation to that of their mean and sd.
+    The comparison has the same mean and a Gamma variance whose expectation given the mean is bent
+    by an exponential.
 
     Of μ: μ and ν = 9 fixed; prior flat on μ, log ν ~ N(log 9, 1); 3,000 data sets each, ± 0.6:
 
@@ -132,7 +139,7 @@ def beta_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, nu: Any) -> Any:
     mean, n         0.6, 6   0.6, 40  0.9, 6   0.9, 12  0.9, 40  0.95, 6  0.95, 12 0.95, 40 0.12, 12
     =============== ======== ======== ======== ======== ======== ======== ======== ======== ========
     raw students    88.7     89.0     89.9     90.0     88.5     90.4     90.5     89.6     89.1
-    this likelihood 88.8     88.9     90.5     90.6     88.4     90.6     92.0     90.2     90.1
+    this density    88.8     88.9     90.4     90.6     88.4     90.6     91.9     90.2     90.1
     comparison      86.9     88.4     84.3     87.4     86.9     84.4     86.4     87.5     86.6
     =============== ======== ======== ======== ======== ======== ======== ======== ======== ========
 
@@ -143,10 +150,10 @@ def beta_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, nu: Any) -> Any:
     n                  2     3     4     6     9     12    40
     ================== ===== ===== ===== ===== ===== ===== =====
     μ, raw students    89.0  88.8  89.1  88.9  89.3  87.7  88.8
-    μ, this likelihood 88.0  88.3  88.5  89.2  89.3  87.7  89.4
+    μ, this density    88.0  88.3  88.5  89.2  89.2  87.6  89.2
     μ, comparison      78.5  79.3  80.1  83.1  83.7  83.6  86.8
     ν, raw students    89.7  89.1  89.1  88.8  89.3  87.9  88.5
-    ν, this likelihood 88.8  89.0  89.2  90.2  89.9  90.2  91.1
+    ν, this density    88.8  89.0  89.2  90.1  89.8  90.0  91.0
     ν, comparison      88.7  89.7  89.3  90.7  90.2  89.9  90.5
     ================== ===== ===== ===== ===== ===== ===== =====
 
@@ -162,7 +169,7 @@ def beta_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, nu: Any) -> Any:
     >>> float(beta_summary_logp(0.66, 0.0, 24, mu=0.65, nu=5.0))
     -inf
     """
-    return summary_logp(*_operands(mean, sd, n, mu, nu))
+    return summary_logp(*_operands(mean, sd, n, mu, nu, excess))
 
 
 def beta_students_logp(n: Any, sum_log: Any, sum_log1m: Any, mu: Any, nu: Any) -> Any:
@@ -229,11 +236,13 @@ def normal_students_logp(n: Any, mean: Any, sd: Any, mu: Any, sigma: Any) -> Any
     return -n * (np.log(2 * np.pi) / 2 + xp.log(sigma)) - squares / (2 * sigma**2)
 
 
-def normal_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, sigma: Any) -> Any:
+def normal_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, sigma: Any, excess: Any = 0.0) -> Any:
     """Return the log density of the mean and the standard deviation of n Normal students: exact.
 
-    mean ~ N(μ, σ/√n) and, independently, (n − 1)s²/σ² ~ χ²(n − 1). As a function of μ and σ it is
+    mean ~ N(μ, σ√((1+s)/n)), with s the excess of the design effect, and, independently,
+    (n − 1)sd²/σ² ~ χ²(n − 1). With s = 0 it is, as a function of μ and σ,
     :func:`normal_students_logp` plus a constant, so it gives the posterior of the raw students.
+    With s > 0 the cohort has a mean of its own, m ~ N(μ, σ√(s/n)), and its students are N(m, σ).
 
     Parameters
     ----------
@@ -245,6 +254,8 @@ def normal_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, sigma: Any) -> Any:
         and the log density is 0.
     mu, sigma : array_like or TensorVariable
         The students' N(μ, σ).
+    excess : array_like or TensorVariable, default 0
+        Design effect less 1: 0 for independent students.
 
     Returns
     -------
@@ -256,13 +267,16 @@ def normal_summary_logp(mean: Any, sd: Any, n: Any, mu: Any, sigma: Any) -> Any:
     >>> round(float(normal_summary_logp(176.0, np.nan, 1, mu=175.0, sigma=5.0)), 6)
     -2.548376
     """
-    mean, sd, n, mu, sigma = _operands(mean, sd, n, mu, sigma)
-    xp = _ops(mean, sd, n, mu, sigma)
+    mean, sd, n, mu, sigma, excess = _operands(mean, sd, n, mu, sigma, excess)
+    xp = _ops(mean, sd, n, mu, sigma, excess)
     spread, reached = (n > 1) & ~xp.isnan(sd), sd > 0
     s = xp.where(spread & reached, sd, 1.0)
     half = xp.where(spread, n - 1, 1.0) / 2
-    log_mean = xp.log(xp.where(n > 0, n, 2 * np.pi) / (2 * np.pi)) / 2
-    log_mean = log_mean - xp.where(n > 0, xp.log(sigma), 0.0) - n * ((mean - mu) / sigma) ** 2 / 2
+    told = n / (1 + excess)
+    log_mean = xp.log(xp.where(n > 0, told, 2 * np.pi) / (2 * np.pi)) / 2
+    log_mean = (
+        log_mean - xp.where(n > 0, xp.log(sigma), 0.0) - told * ((mean - mu) / sigma) ** 2 / 2
+    )
     log_sd = np.log(2) + half * xp.log(half) - xp.gammaln(half) - xp.log(s)
     log_sd = log_sd + 2 * half * xp.log(s / sigma) - half * (s / sigma) ** 2
     return log_mean + xp.where(spread, xp.where(reached, log_sd, -np.inf), 0.0)

@@ -45,17 +45,21 @@ class _Normal(Law):
         """Return sigma²."""
         return np.broadcast_to(spread, np.broadcast_shapes(np.shape(mu), np.shape(spread))) ** 2
 
+    def mean_variance(self, n, mu, spread, excess=0.0):
+        """Return sigma² (1 + excess) / n."""
+        return self.variance(mu, spread) * (1 + excess) / n
+
     def individual_logp(self, value, mu, spread):
         """Return the log density of N(mu, sigma)."""
         return -(((value - mu) / spread) ** 2) / 2 - np.log(spread) - _LOG_SQRT_2PI
 
-    def mean_logp(self, mean, n, mu, spread):
-        """Return the log density of N(mu, sigma / √n)."""
-        return self.individual_logp(mean, mu, spread / np.sqrt(n))
+    def mean_logp(self, mean, n, mu, spread, excess=0.0):
+        """Return the log density of N(mu, sigma √((1 + excess) / n))."""
+        return self.individual_logp(mean, mu, spread * np.sqrt((1 + excess) / n))
 
-    def summary_logp(self, mean, sd, n, mu, spread):
+    def summary_logp(self, mean, sd, n, mu, spread, excess=0.0):
         """Return :func:`hbm.students.likelihoods.normal_summary_logp`."""
-        return normal_summary_logp(mean, sd, n, mu, spread)
+        return normal_summary_logp(mean, sd, n, mu, spread, excess)
 
     def sums(self, value, index, n_groups=None):
         """Return n, the mean and the standard deviation, 0 where n = 1."""
@@ -70,19 +74,19 @@ class _Normal(Law):
         n, mean, sd = sums
         return normal_students_logp(n, mean, sd, mu, spread)
 
-    def mean_cdf(self, mean, n, mu, spread):
-        """Return the distribution function of N(mu, sigma / √n)."""
-        return ndtr((mean - mu) * np.sqrt(n) / spread)
+    def mean_cdf(self, mean, n, mu, spread, excess=0.0):
+        """Return the distribution function of N(mu, sigma √((1 + excess) / n))."""
+        return ndtr((mean - mu) / (spread * np.sqrt((1 + excess) / n)))
 
-    def mean_quantile(self, p, n, mu, spread):
+    def mean_quantile(self, p, n, mu, spread, excess=0.0):
         """Return the inverse of :meth:`mean_cdf`."""
-        return mu + spread / np.sqrt(n) * ndtri(p)
+        return mu + spread * np.sqrt((1 + excess) / n) * ndtri(p)
 
     def share_above(self, mark, mu, spread):
         """Return the survival function of N(mu, sigma)."""
         return ndtr((mu - mark) / spread)
 
-    def sd_cdf(self, sd, mean, n, mu, spread):
+    def sd_cdf(self, sd, mean, n, mu, spread, excess=0.0):
         """Return the distribution function of χ²(n − 1) at (n − 1) sd² / sigma²: whatever the mean.
 
         The mean and the sd of Normal individuals are independent.
@@ -94,6 +98,10 @@ class _Normal(Law):
     def draw(self, rng, mu, spread):
         """Draw from N(mu, sigma)."""
         return rng.normal(mu, spread)
+
+    def draw_cohort(self, rng, n, mu, spread, excess):
+        """Draw from N(mu, sigma √(excess / n))."""
+        return rng.normal(mu, spread * np.sqrt(excess / n))
 
     def published(self, mean, sd, n):
         """Return them as they are."""
@@ -111,19 +119,19 @@ class _Normal(Law):
     def evidence(self, mean, sd, n, value=None):
         """Return what was seen of a group, whose average over N(m, tau) has a closed form.
 
-        Given the rest, the mean is N(m, √(tau² + sigma²/n)), and what else was seen hangs on sigma
-        alone.
+        Given the rest, the mean is N(m, √(tau² + sigma² (1 + excess)/n)), and what else was seen
+        hangs on sigma alone. Individuals seen one by one are independent.
         """
 
-        def log_lik(mu, log_sigma):
+        def log_lik(mu, log_sigma, excess=0.0):
             if value is not None:
                 return normal_students_logp(n, mean, sd, mu, np.exp(log_sigma))
-            return normal_summary_logp(mean, sd, n, mu, np.exp(log_sigma))
+            return normal_summary_logp(mean, sd, n, mu, np.exp(log_sigma), excess)
 
-        def exact(m, tau, log_sigma):
-            within = np.exp(2 * log_sigma) / n
+        def exact(m, tau, log_sigma, excess=0.0):
+            within = np.exp(2 * log_sigma) / n * (1 if value is not None else 1 + excess)
             total = tau**2 + within
-            at_mean = log_lik(mean, log_sigma)
+            at_mean = log_lik(mean, log_sigma, excess)
             return at_mean + np.log(within / total) / 2 - (mean - m) ** 2 / (2 * total)
 
         spread = sd if sd > 0 else max(abs(mean), 1.0)

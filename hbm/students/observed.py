@@ -27,6 +27,7 @@ def observe_summaries(
     n: Any,
     observed: Any = None,
     dims: str | Sequence[str] | None = None,
+    excess: Any = 0.0,
 ) -> TensorVariable:
     """Add the mean and the standard deviation of n individuals of each group to the current model.
 
@@ -44,6 +45,8 @@ def observe_summaries(
         Mean and sd of each group, as :func:`pair` makes it: the sd is 0 where it is not known.
     dims : str or sequence of str, optional
         Dims of the groups. A last dim ``statistic``, with the coords ``mean`` and ``sd``, is added.
+    excess : scalar or TensorVariable, default 0
+        Design effect less 1.
 
     Returns
     -------
@@ -64,12 +67,12 @@ def observe_summaries(
         dims = (dims, "statistic") if isinstance(dims, str) else (*dims, "statistic")
         pm.modelcontext(None).add_coord("statistic", ["mean", "sd"])
 
-    def logp(value, mu, spread, n):
+    def logp(value, mu, spread, n, excess):
         mean, sd = value[..., 0], value[..., 1]
-        return law.summary_logp(mean, pt.where(sd > 0, sd, np.nan), n, mu, spread)
+        return law.summary_logp(mean, pt.where(sd > 0, sd, np.nan), n, mu, spread, excess)
 
-    def random(mu, spread, n, rng=None, size=None):
-        mean, sd = _cohort(law, mu, spread, n, rng, size)
+    def random(mu, spread, n, excess, rng=None, size=None):
+        mean, sd = _cohort(law, mu, spread, n, excess, rng, size)
         return np.stack([mean, np.nan_to_num(sd)], axis=-1)
 
     return pm.CustomDist(
@@ -77,9 +80,10 @@ def observe_summaries(
         mu,
         spread,
         pt.as_tensor(n),
+        pt.as_tensor(excess),
         logp=logp,
         random=random,
-        signature="(),(),()->(2)",
+        signature="(),(),(),()->(2)",
         observed=observed,
         dims=dims,
     )
@@ -93,6 +97,7 @@ def observe_means(
     n: Any,
     observed: Any = None,
     dims: str | Sequence[str] | None = None,
+    excess: Any = 0.0,
 ) -> TensorVariable:
     """Add the mean alone of n individuals of each group to the current model.
 
@@ -113,20 +118,21 @@ def observe_means(
     array([1.754, 0.978])
     """
 
-    def logp(value, mu, spread, n):
-        return law.mean_logp(value, n, mu, spread)
+    def logp(value, mu, spread, n, excess):
+        return law.mean_logp(value, n, mu, spread, excess)
 
-    def random(mu, spread, n, rng=None, size=None):
-        return _cohort(law, mu, spread, n, rng, size)[0]
+    def random(mu, spread, n, excess, rng=None, size=None):
+        return _cohort(law, mu, spread, n, excess, rng, size)[0]
 
     return pm.CustomDist(
         name,
         mu,
         spread,
         pt.as_tensor(n),
+        pt.as_tensor(excess),
         logp=logp,
         random=random,
-        signature="(),(),()->()",
+        signature="(),(),(),()->()",
         observed=observed,
         dims=dims,
     )
@@ -251,9 +257,10 @@ def pair(law: Law, mean: Any, sd: Any, n: Any) -> np.ndarray:
     return np.stack([mean, np.nan_to_num(sd)], axis=-1)
 
 
-def _cohort(law, mu, spread, n, rng, size):
-    shape = np.broadcast_shapes(*map(np.shape, (mu, spread, n))) if size is None else tuple(size)
-    mu, spread, n = (np.broadcast_to(x, shape).ravel() for x in (mu, spread, n))
+def _cohort(law, mu, spread, n, excess, rng, size):
+    given = mu, spread, n, excess
+    shape = np.broadcast_shapes(*map(np.shape, given)) if size is None else tuple(size)
+    mu, spread, n, excess = (np.broadcast_to(x, shape).ravel() for x in given)
     n = n.astype(int)
-    value = cohorts.individuals(law, mu, spread, n, rng)
+    value = cohorts.individuals(law, mu, spread, n, rng, excess)
     return [x.reshape(shape) for x in cohorts.summarise(value, n)]

@@ -20,21 +20,35 @@ v = μ(1−μ)/(ν+1), the variance of one student.
   of 0.5 to 0.8). In the same way p joins two ends known from the fourth moments of Gamma variables,
   through the value that gives E[s⁴] = v²(1 + 2/(n−1) + κ/n), with κ the excess kurtosis.
 
+* **A cohort.** The n students of a school share classes, teachers and a year, so that their means
+  vary by more than √(v/n). With an *excess* s ≥ 0, which makes the design effect 1 + s [1]_, the
+  cohort has a mean m of its own, m ~ Beta(μM, (1−μ)M) with M = n(ν+1)/s, and its students are
+  Beta(mν, (1−m)ν). By the law of total variance ȳ then has variance μ(1−μ)(1+s)/(n(ν+1)+s), that of
+  Beta(μN, (1−μ)N) with N = (n(ν+1) − 1)/(1+s), which takes the place of the N above; and since
+  Cov(m, ȳ) = Var m is s/(1+s) of it, the best linear guess of m is (μ + sȳ)/(1+s), which takes the
+  place of μ in the density of the spread. s = 0 is the density of independent students.
+
 * **Far from the data**, where ν is below ½ or logit μ more than 1 + 4/√n beyond both 0 and logit ȳ,
   moments no longer tell. The density goes on as that of students does: as μ, 1 − μ or ν tends to 0,
   a Beta's density at a score inside (0, 1) falls in proportion, that of n students with the power
-  n.
+  n, and that of a cohort is taken to fall with the power n/(1+s); 4/√n goes by the same number.
+
+The excess is told by how means vary, and hardly by spreads: ν is that of the students of a cohort.
 
 Normal students (ν → ∞) then have the χ² law, Gamma students (μ → 0 or 1) an E[s²|ȳ] in proportion
 to ȳ². It is an approximation: no number in it was fitted to data, but where two limits ask for
 different shapes their geometric mean was taken, since that calibrates best. Beyond the known ground
 it keeps a sampler from getting lost and is no density: its mass is 1.00 down to ν = 0.8, and at
-ν = 0.6 it is 0.95, 0.85 and 0.45 for 2, 6 and 30 students.
+ν = 0.6 it is 0.95, 0.85 and 0.45 for 2, 6 and 30 students (``tests/test_likelihoods.py``).
 
 The formula is written once and compiled by numba: for NumPy's arrays as it is, for PyTensor's
-graphs with :mod:`hbm.students.duals`, which give both derivatives along with the value. As a graph
-of its own it would be some hundred nodes, and its gradient several hundred, to rewrite and to
-compile for every model; here a model's graph has one.
+graphs with :mod:`hbm.students.duals`, which give its derivatives along with the value. As a graph
+of its own it would be many nodes, and its gradient more, to rewrite and to compile for every model;
+here a model's graph has one.
+
+References
+----------
+.. [1] Kish (1965). Survey Sampling. Wiley.
 """
 
 import math
@@ -54,7 +68,7 @@ from pytensor.tensor.elemwise import Elemwise
 from hbm.students import duals
 from hbm.students.duals import Dual, clip, exp, gammaln, log, maximum, sqrt
 
-__all__ = ["MU", "NU", "spread_shapes_of", "summary_logp"]
+__all__ = ["MU", "NU", "size_of", "spread_shapes_of", "summary_logp"]
 
 # Beyond these limits a sampler meets rounding, not information; clipped there, densities and
 # gradients stay finite.
@@ -157,7 +171,7 @@ def _on_known_ground(mean, n, mu, nu):
     Far from what was published, or where nearly all students are 0 or 1, two moments say nothing of
     the density there, and its form would have maxima of its own, where a chain stays for good.
     """
-    eta, centre, reach = log(mu / (1 - mu)), math.log(mean / (1 - mean)), 1 + 4 / math.sqrt(n)
+    eta, centre, reach = log(mu / (1 - mu)), math.log(mean / (1 - mean)), 1 + 4 / sqrt(n)
     too_high = _above(eta - max(centre, 0.0) - reach)
     too_low = _above(-eta - max(-centre, 0.0) - reach)
     too_small = _above(_LOG_LEAST_NU - log(nu))
@@ -165,29 +179,39 @@ def _on_known_ground(mean, n, mu, nu):
     return near_mu, nu * exp(too_small), too_high + too_low + too_small
 
 
+def size_of(n, nu, excess):
+    """Return the sample size N of the Beta of a cohort's mean: of numbers, arrays or tensors."""
+    return (n * (nu + 1) - 1) / (1 + excess)
+
+
+_size_of = _compiled(size_of)
+
+
 @_compiled
-def _logp(mean, sd, n, mu, nu):
+def _logp(mean, sd, n, mu, nu, excess):
     """Return the log density, for n ≥ 1 students and a possible mean and sd."""
     mu, nu = clip(mu, *MU), clip(nu, *NU)
     if n == 1 or math.isnan(sd):  # the mean alone, whose density needs no moments of the spread
-        size = n * (nu + 1) - 1
+        size = _size_of(n, nu, excess)
         return _log_beta(mean, mu * size, (1 - mu) * size)
-    mu, nu, beyond = _on_known_ground(mean, n, mu, nu)
-    size = n * (nu + 1) - 1
+    effective = n / (1 + excess)
+    mu, nu, beyond = _on_known_ground(mean, effective, mu, nu)
+    size = _size_of(n, nu, excess)
     log_mean = _log_beta(mean, mu * size, (1 - mu) * size)
-    p, q = spread_shapes(mean, n, mu, nu)
+    p, q = spread_shapes(mean, n, (mu + excess * mean) / (1 + excess), nu)
     most = n / (n - 1) * _h(mean)
     log_sd = _log_beta(sd**2 / most, p, q) + math.log(2 * sd / most)
-    return log_mean + log_sd - n * beyond
+    return log_mean + log_sd - effective * beyond
 
 
 @njit(error_model="numpy", cache=True)
-def spread_shapes_of(mean, n, mu, nu):
+def spread_shapes_of(mean, n, mu, nu, excess):
     """Return :func:`spread_shapes` of arrays of one length, on known ground."""
     p, q = np.empty(len(mean)), np.empty(len(mean))
     for i in range(len(mean)):
-        near_mu, near_nu, _ = _on_known_ground(mean[i], n[i], mu[i], nu[i])
-        p[i], q[i] = spread_shapes(mean[i], n[i], near_mu, near_nu)
+        near, near_nu, _ = _on_known_ground(mean[i], n[i] / (1 + excess[i]), mu[i], nu[i])
+        cohort = (near + excess[i] * mean[i]) / (1 + excess[i])
+        p[i], q[i] = spread_shapes(mean[i], n[i], cohort, near_nu)
     return p, q
 
 
@@ -199,33 +223,34 @@ def _possible(mean, sd, n):
 
 
 @vectorize(cache=True)
-def _values(mean, sd, n, mu, nu):
+def _values(mean, sd, n, mu, nu, excess):
     if n == 0:
         return 0.0
     if not _possible(mean, sd, n):
         return -np.inf
-    return _logp(mean, sd, n, mu, nu)
+    return _logp(mean, sd, n, mu, nu, excess)
 
 
 @_compiled
-def _value_and_slopes(mean, sd, n, mu, nu):
+def _value_and_slopes(mean, sd, n, mu, nu, excess):
     if n == 0:
-        return 0.0, 0.0, 0.0
+        return 0.0, 0.0, 0.0, 0.0
     if not _possible(mean, sd, n):
-        return -np.inf, 0.0, 0.0
-    logp = _logp(mean, sd, n, Dual(mu, 1.0, 0.0), Dual(nu, 0.0, 1.0))
-    return logp.value, logp.by_first, logp.by_second
+        return -np.inf, 0.0, 0.0, 0.0
+    parameters = Dual(mu, 1.0, 0.0, 0.0), Dual(nu, 0.0, 1.0, 0.0), Dual(excess, 0.0, 0.0, 1.0)
+    logp = _logp(mean, sd, n, *parameters)
+    return logp.value, logp.by_first, logp.by_second, logp.by_third
 
 
 class _SummaryLogp(ScalarOp):
-    """The log density and its derivatives by μ and ν, of five numbers."""
+    """The log density and its derivatives by μ, ν and the excess, of six numbers."""
 
-    nin, nout = 5, 3
+    nin, nout = 6, 4
 
     def __init__(self) -> None:
-        super().__init__(lambda *_: (float64,) * 3, name="summary_logp")
+        super().__init__(lambda *_: (float64,) * 4, name="summary_logp")
 
-    def impl(self, *numbers: float) -> tuple[float, float, float]:
+    def impl(self, *numbers: float) -> tuple[float, float, float, float]:
         return _value_and_slopes(*(float(number) for number in numbers))
 
     def c_code(self, *arguments: Any) -> str:
@@ -236,7 +261,7 @@ class _SummaryLogp(ScalarOp):
         if not all(isinstance(slope.type, type(disconnected_type)) for slope in by_slopes):
             raise NotImplementedError("the density of (mean, sd) has no second derivatives")
         data = [grad_not_implemented(self, i, inputs[i]) for i in range(3)]
-        return [*data, by_logp * outputs[1], by_logp * outputs[2]]
+        return [*data, *(by_logp * slope for slope in outputs[1:])]
 
 
 # What PyTensor keeps compiled is of this formula, and of no other version of it.
@@ -251,28 +276,28 @@ def _numba_summary_logp(op: _SummaryLogp, node: Any = None, **kwargs: Any) -> tu
 _summary_logp: Any = Elemwise(_SummaryLogp())
 
 
-def summary_logp(mean: Any, sd: Any, n: Any, mu: Any, nu: Any) -> Any:
+def summary_logp(mean: Any, sd: Any, n: Any, mu: Any, nu: Any, excess: Any = 0.0) -> Any:
     """Return the log density of the mean and the standard deviation of n Beta students.
 
     See :func:`hbm.students.likelihoods.beta_summary_logp`.
 
     Parameters
     ----------
-    mean, sd, n, mu, nu : ndarray or TensorVariable
+    mean, sd, n, mu, nu, excess : ndarray or TensorVariable
         Of floats, that broadcast together.
 
     Returns
     -------
     ndarray or TensorVariable
-        One log density each. A tensor has derivatives by `mu` and `nu`, not by the data, and no
-        second ones.
+        One log density each. A tensor has derivatives by `mu`, `nu` and `excess`, not by the data,
+        and no second ones.
 
     Examples
     --------
     >>> round(float(summary_logp(0.66, 0.19, 24.0, 0.65, 5.0)), 3)
     5.104
     """
-    arguments = mean, sd, n, mu, nu
+    arguments = mean, sd, n, mu, nu, excess
     if any(isinstance(x, Variable) for x in arguments):
         return _summary_logp(*(pt.cast(pt.as_tensor(x), "float64") for x in arguments))[0]
     return _values(*arguments)

@@ -28,7 +28,8 @@ def load_dataset(name: str) -> pd.DataFrame:
     ``"nested_scores"``  ``district``, ``school``, ``score`` (proportion): 20 students in each
                          of 9 schools, 3 schools in each of 3 districts
     ``"diploma"``        a workbook in the layout of Alberta's diploma results, with invented
-                         schools, as :func:`hbm.read_diploma` returns it
+                         schools, as :func:`hbm.read_diploma` returns it. The students of a
+                         school in a year are a cohort, with design effects of 1.2 to 1.7
     ===================  ===================================================================
 
     The first three are the simulations of the article that this package follows. Labels are text.
@@ -70,10 +71,13 @@ def load_truth(name: str) -> pd.DataFrame:
     ``"scores"``         ``school``, ``mean``
     ``"nested_scores"``  ``district``, ``district_mean``, ``school``, ``school_mean``
     ``"diploma"``        ``course``, ``year``, ``authority``, ``school``, ``mean``, ``nu``,
-                         ``authority_mean``; one row for each row of the results, in their
-                         order. Exam marks of students are Beta(mean·nu, (1−mean)·nu), rounded
-                         to whole percentages; ``authority_mean`` is the mean of an average
-                         school of the authority in that course and year
+                         ``authority_mean``, ``cohort_mean``; one row for each row of the
+                         results, in their order. ``mean`` is the school's own in that year. Its
+                         n students are a cohort: with c = ``cohort_mean``, Beta around ``mean``
+                         with sample size n (nu + 1) / (design effect − 1), exam marks are
+                         Beta(c·nu, (1−c)·nu), rounded to whole percentages.
+                         ``authority_mean`` is the mean of an average school of the authority
+                         in that course and year
     ===================  ===================================================================
 
     Means of scores and marks are proportions.

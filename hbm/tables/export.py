@@ -11,7 +11,7 @@ from hbm.tables.files import write_whole
 from hbm.tables.labels import label_text
 from hbm.tables.messages import some
 
-__all__ = ["save_table"]
+__all__ = ["save_table", "with_names"]
 
 
 def save_table(
@@ -95,7 +95,7 @@ def save_table(
                 "names must hold labels of the table and their names, such as 'school' and "
                 f"'school_name'; it has: {', '.join(map(str, names.columns))}"
             )
-        tables = {sheet: _with_names(each, names) for sheet, each in tables.items()}
+        tables = {sheet: with_names(each, names) for sheet, each in tables.items()}
     if ending == ".csv":
         (only,) = tables.values()
         content = only.to_csv(index=False, lineterminator="\n").encode()
@@ -127,7 +127,33 @@ def _named(table: pd.DataFrame, names: pd.DataFrame) -> list[str]:
     return [c for c in table.columns if c in names and f"{c}_name" in names]
 
 
-def _with_names(table: pd.DataFrame, names: pd.DataFrame) -> pd.DataFrame:
+def with_names(table: pd.DataFrame, names: pd.DataFrame) -> pd.DataFrame:
+    """Put names beside the labels of a table, in place.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Has columns of labels, such as ``school``.
+    names : pandas.DataFrame
+        Has the same columns, and their names, such as ``school_name``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The table.
+
+    Raises
+    ------
+    ValueError
+        If `names` lacks a label or names one twice.
+
+    Examples
+    --------
+    >>> names = pd.DataFrame({"school": ["0012", "0009"], "school_name": ["Hill", "Lake"]})
+    >>> with_names(pd.DataFrame({"school": ["0009"]}), names)
+      school school_name
+    0   0009        Lake
+    """
     for column in _named(table, names):
         require_columns(names, [column, f"{column}_name"])
         pairs = names[[column, f"{column}_name"]].assign(**{column: label_text(names, column)})

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from hbm.tables.columns import require_columns, require_numbers
-from hbm.tables.labels import Groups, Level, nest_levels
+from hbm.tables.labels import Cells, Groups, Level, nest_levels
 from hbm.tables.not_numbers import listed
 
 __all__ = ["GroupedData", "read_individuals", "read_sizes", "read_summaries"]
@@ -36,6 +36,8 @@ class GroupedData:
         The individuals' results.
     index : numpy.ndarray of int, shape (n_individuals,), or None
         Position of each individual's group.
+    cells : Cells or None
+        Of results of several years: what `n`, `mean` and `sd` are of, in place of the groups.
     """
 
     levels: tuple[Level, ...]
@@ -44,6 +46,14 @@ class GroupedData:
     sd: np.ndarray
     value: np.ndarray | None = None
     index: np.ndarray | None = None
+    cells: Cells | None = None
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Position of the group of each row of the table."""
+        if self.index is not None:
+            return self.index
+        return np.arange(len(self.n)) if self.cells is None else self.cells.group
 
 
 def read_individuals(
@@ -217,6 +227,29 @@ def read_summaries(
     groups, levels = nest_levels(table, by, parents)
     check_one_row_each(groups, by)
     names = pd.Series([repr(label) for label in groups.labels])
+    n, mean, sd = read_numbers(
+        table,
+        names,
+        by=by,
+        size=size,
+        proportions=proportions,
+        sd_needed=sd_needed,
+        sd_may_be_missing=sd_may_be_missing,
+    )
+    return GroupedData(levels, n, mean, sd)
+
+
+def read_numbers(
+    table: pd.DataFrame,
+    names: pd.Series,
+    *,
+    by: str,
+    size: str,
+    proportions: bool,
+    sd_needed: bool,
+    sd_may_be_missing: bool,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Read n, mean and sd of each row, which `names` name; see :func:`read_summaries`."""
     n = read_sizes(table, size, names)
     if proportions:
         mean = require_numbers(
@@ -232,7 +265,7 @@ def read_summaries(
             table, "mean", allowed="numbers", ok=lambda x: np.abs(x) < _LARGEST, names=names
         )
     if not sd_needed:
-        return GroupedData(levels, n, mean, np.full(len(n), np.nan))
+        return n, mean, np.full(len(n), np.nan)
     # Bounded results may all be alike, at 0 or 1 or by rounding; a Normal has some spread.
     allowed = "standard deviations, 0 or more" if proportions else "standard deviations above 0"
     allowed += (
@@ -269,4 +302,4 @@ def read_summaries(
                 f"no proportions have these standard deviations: {shown}. "
                 "Divide percentages by 100, and see that sd is not the variance or n mistaken"
             )
-    return GroupedData(levels, n, mean, sd)
+    return n, mean, sd

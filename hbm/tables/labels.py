@@ -16,7 +16,7 @@ from hbm.tables.columns import require_columns
 from hbm.tables.lookalikes import check_labels
 from hbm.tables.words import plural
 
-__all__ = ["Groups", "Level", "group", "label_text", "nest", "nest_levels"]
+__all__ = ["Cells", "Groups", "Level", "group", "label_text", "nest", "nest_levels"]
 
 # A coordinate of one of these names breaks PyMC or ArviZ, which have dimensions of these names.
 _RESERVED = {"chain", "draw", "sample", "group", "column", "model", "label", "plot_axis"}
@@ -55,6 +55,53 @@ class Level(NamedTuple):
     name: str
     labels: np.ndarray
     parent: np.ndarray | None = None
+
+
+class Cells(NamedTuple):
+    """The cells of a table of groups and years that have results.
+
+    Attributes
+    ----------
+    name : str
+        What a year is called.
+    years : numpy.ndarray of int, shape (n_years,)
+        The years, in order.
+    group : numpy.ndarray of int, shape (n_cells,)
+        Position of each cell's group.
+    year : numpy.ndarray of int, shape (n_cells,)
+        Position of each cell's year in `years`.
+    """
+
+    name: str
+    years: np.ndarray
+    group: np.ndarray
+    year: np.ndarray
+
+    def grid(self, n_groups: int) -> np.ndarray:
+        """Return the position of each group's cell of each year, −1 where it has no results."""
+        found = np.full((n_groups, len(self.years)), -1)
+        found[self.group, self.year] = np.arange(len(self.group))
+        return found
+
+    @property
+    def last(self) -> np.ndarray:
+        """Position of the last cell of each group."""
+        order = np.lexsort((self.years[self.year], self.group))
+        return order[np.append(np.flatnonzero(np.diff(self.group[order])), len(order) - 1)]
+
+    def position(self, year: int | None = None) -> int:
+        """Return the position of a year, by default of the last, or raise if it is not there."""
+        years = self.years.tolist()
+        if year is None:
+            return len(years) - 1
+        if year not in years:
+            raise ValueError(f"the fit has no {self.name} {year!r}; it has {years}")
+        return years.index(year)
+
+    def labels(self, groups: np.ndarray) -> np.ndarray:
+        """Return labels of the cells, such as ``"0009 2016"``, from those of the groups."""
+        pairs = zip(groups[self.group], self.years[self.year], strict=True)
+        return np.array([f"{g} {y}" for g, y in pairs], dtype=object)
 
 
 def label_text(table: pd.DataFrame, column: str) -> pd.Series:

@@ -1,5 +1,6 @@
 """All course-years of the workbook, with `hbm.sample_each`."""
 
+import functools
 import warnings
 
 import measuring
@@ -21,7 +22,12 @@ def main():
         with warnings.catch_warnings(), measuring.stopwatch(row):
             warnings.simplefilter("ignore", hbm.ConvergenceWarning)
             each = hbm.sample_each(
-                hbm.exams.nested, tables, random_seed=1, progressbar=False, **settings
+                functools.partial(hbm.exams.nested, design_effect=1),
+                tables,
+                method="nuts",
+                random_seed=1,
+                progressbar=False,
+                **settings,
             )
         del row["CPU s"]  # of other processes
         ess = [measuring.smallest_ess(fit) for _, fit in each.fits.values()]

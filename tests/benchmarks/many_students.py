@@ -29,7 +29,7 @@ def main():
         with measuring.stopwatch(row, "build"):
             model = hbm.scores.nested(table)
         with measuring.stopwatch(row, "fit"):
-            fit = hbm.sample(model, random_seed=1, progressbar=False)
+            fit = hbm.sample(model, method="nuts", random_seed=1, progressbar=False)
         row["sampling s"] = round(float(fit["posterior"].attrs["sampling_time"]), 1)
         row["steps"] = float(fit["sample_stats/n_steps"].mean())
         row["ESS"] = measuring.smallest_ess(fit)

@@ -1,14 +1,19 @@
 """What the benchmarks share: their option, their data, a stopwatch and a table."""
 
 import argparse
+import json
+import os
 import resource
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pandas as pd
 
 import hbm
+
+ROWS = "BENCHMARK_ROWS"  # variable of the environment: a folder, with a file a part
 
 
 def options(description):
@@ -46,8 +51,11 @@ def smallest_ess(fit):
 
 
 def show(title, rows):
-    """Print a table under a title."""
+    """Print a table under a title, and leave its rows in the folder of `ROWS`, if that is set."""
     print(f"\n{title}\n{pd.DataFrame(rows).to_string(index=False)}", flush=True)
+    if ROWS in os.environ:
+        with open(Path(os.environ[ROWS], Path(sys.argv[0]).stem), "a", encoding="utf-8") as file:
+            file.writelines(json.dumps(row, default=float) + "\n" for row in rows)
 
 
 def microseconds_per_gradient(model, seconds=2.0):

@@ -26,7 +26,7 @@ import pandas as pd
 import hbm
 table = pd.read_pickle(sys.argv[2])
 lap("import")
-model = hbm.exams.nested(table)
+model = hbm.exams.nested(table, design_effect=1)
 lap("build")
 import nutpie
 lap("import nutpie")
@@ -48,7 +48,7 @@ def timed(fit):
 hbm.sampling.posterior.diagnose = timed
 import warnings
 warnings.simplefilter("ignore")
-fit = hbm.sample(model, int(sys.argv[3]), random_seed=1, progressbar=False)
+fit = hbm.sample(model, int(sys.argv[3]), method="nuts", random_seed=1, progressbar=False)
 summary = hbm.shrinkage(fit, "school")
 print(summary.to_string(), file=sys.stderr)
 lap("summary")
@@ -81,7 +81,8 @@ def main():
         for draws in (1000, 250):
             for state in ("empty", "warm"):
                 row = run(f"{folder}/table", f"{folder}/cache{draws}", draws)
-                rows.append({"draws": f"4 × {draws}", "caches": state} | row)
+                known = {"schools": len(table), "draws": f"4 × {draws}", "caches": state}
+                rows.append(known | row)
     measuring.show(f"Startup, {len(table)} schools: seconds from an empty process to a table", rows)
 
 

@@ -1,0 +1,1 @@
+"""The page that `hbm.report` writes, for people who read no code."""

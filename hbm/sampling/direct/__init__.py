@@ -1,0 +1,1 @@
+"""Independent draws: the hierarchy integrated and drawn from on grids."""

@@ -1,0 +1,128 @@
+"""Many θ at a time: their log densities, and draws of all effects given them.
+
+Blocks of θ are shared out between threads, which the compiled functions let run side by side.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hbm.sampling.direct.downward import downward
+from hbm.sampling.direct.problem import Problem
+from hbm.sampling.direct.tables import Tables
+from hbm.sampling.direct.tree import upward
+
+__all__ = ["draw_effects", "log_densities", "log_likelihoods"]
+
+Floats = NDArray[np.float64]
+
+_MOST_NUMBERS = 400_000  # of a block: they stay in the processor's cache
+_LONGEST_BLOCK = 32
+
+
+def log_densities(problem: Problem, tables: Tables, z: Floats, threads: int = 1) -> Floats:
+    """Return log p(data, z) of points whose prior is standard Normal.
+
+    Beyond the tables' box the likelihood goes on as it is at its edge: a box is large enough where
+    no weight lies beyond.
+    """
+    thetas = tables.box.nearest(problem.thetas(z))
+    result = log_likelihoods(problem, tables, thetas, threads)
+    return result - (z**2).sum(axis=1) / 2 - z.shape[1] * np.log(2 * np.pi) / 2
+
+
+def log_likelihoods(problem: Problem, tables: Tables, thetas: Floats, threads: int = 1) -> Floats:
+    """Return log p(data | θ): shape (n,)."""
+    result = np.empty(len(thetas))
+
+    def work(block: slice, room: "_Room") -> None:
+        room.up(problem, tables, thetas[block], result[block], False)
+
+    _share_out(problem, tables, len(thetas), threads, work)
+    return result
+
+
+def draw_effects(
+    problem: Problem,
+    tables: Tables,
+    thetas: Floats,
+    chosen: NDArray[np.int64],
+    rng: np.random.Generator,
+    threads: int = 1,
+) -> tuple[Floats, Floats]:
+    """Draw all effects for each θ that was chosen, anew for those chosen more than once.
+
+    Returns
+    -------
+    effects : numpy.ndarray, shape (n_chosen, n_nodes + n_groups)
+        The grand mean, effects from the top down, and the groups'.
+    log_nu : numpy.ndarray, shape (n_chosen, n_groups)
+    """
+    n, n_nodes, n_groups = len(chosen), len(problem.tree[0]), len(problem.d.n)
+    effects, log_nu = np.empty((n, n_nodes + n_groups)), np.empty((n, n_groups))
+    own, counts = np.unique(chosen, return_counts=True)
+    rows = np.argsort(chosen, kind="stable")
+    ends = np.append(0, np.cumsum(counts))
+    seed = int(rng.integers(2**63))
+
+    def work(block: slice, room: "_Room") -> None:
+        here = thetas[own[block]]
+        room.up(problem, tables, here, np.empty(len(here)), True)
+        to = rows[ends[block.start] : ends[block.stop]]
+        # Its own stream of numbers, whatever thread works on it.
+        stream = np.random.Generator(np.random.SFC64([seed, block.start]))
+        downward(
+            here, tables.nodes(here[:, -1]), problem.tree, tuple(tables.grids), tables.logs,
+            tables.n_points, room.of_group, room.messages, room.start, room.step,
+            np.repeat(np.arange(len(here)), counts[block]), to,
+            stream.random((len(to), n_nodes + 2 * n_groups)), effects, log_nu,
+        )  # fmt: skip
+
+    _share_out(problem, tables, len(own), threads, work)
+    return effects, log_nu
+
+
+class _Room:
+    """Where a thread works."""
+
+    def __init__(self, problem: Problem, tables: Tables, n: int) -> None:
+        n_nodes = len(problem.tree[0])
+        self.of_group = np.empty((n, tables.grids.n_all))
+        self.messages = np.empty((n, n_nodes, tables.n_points))
+        self.start, self.step = np.empty((n, n_nodes)), np.empty((n, n_nodes))
+
+    def up(self, problem: Problem, tables: Tables, thetas: Floats, out: Floats, keep: bool) -> None:
+        upward(
+            thetas, tables.nodes(thetas[:, -1]), problem.tree, tables.sites, tuple(tables.grids),
+            tables.tables, tables.n_points, tables.reach, keep, out, self.of_group, self.messages,
+            self.start, self.step,
+        )  # fmt: skip
+
+
+def _share_out(
+    problem: Problem,
+    tables: Tables,
+    n: int,
+    threads: int,
+    work: Callable[[slice, Any], None],
+) -> None:
+    each = tables.grids.n_all + len(problem.tree[0]) * tables.n_points
+    length = int(np.clip(_MOST_NUMBERS // each, 1, _LONGEST_BLOCK))
+    blocks = [slice(i, min(i + length, n)) for i in range(0, n, length)]
+    threads = max(1, min(threads, len(blocks), os.cpu_count() or 1))
+
+    def some(first: int) -> None:
+        room = _Room(problem, tables, length)
+        for block in blocks[first::threads]:
+            work(block, room)
+
+    if threads == 1:
+        some(0)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [pool.submit(some, i) for i in range(threads)]:
+            done.result()

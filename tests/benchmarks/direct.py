@@ -1,0 +1,96 @@
+"""Independent draws: time whole from an empty process, efficiency, and what more schools cost.
+
+Each line is one table, fitted twice in a process of its own: the first time compiles or reads what
+was compiled, the second is what a fit costs. Seconds and CPU seconds are of `hbm.sample` alone
+but for the whole script, from starting Python to printed estimates. Tables of many schools and of
+many students are simulated; the course is Mathematics 30-1 of 2016. NUTS stands beside it.
+"""
+
+import subprocess
+import sys
+import time
+
+import measuring
+import numpy as np
+
+import hbm
+
+WHOLE = """
+import sys, time
+start = time.perf_counter()
+import hbm
+imported = time.perf_counter() - start
+workbook, effect, method = sys.argv[1:]
+results = hbm.read_diploma(workbook) if workbook else hbm.load_dataset("diploma")
+table = hbm.exam_table(results, course="Mathematics 30-1", year=2016)
+model = hbm.exams.nested(table, design_effect=None if effect == "learned" else 1)
+read = time.perf_counter() - start
+fit = hbm.sample(model, method=method, random_seed=1, progressbar=False)
+hbm.estimates(fit, "mu_school").to_string()
+print(imported, read, time.perf_counter() - start, time.process_time())
+"""
+
+
+def whole(workbook, effect, method):
+    """Return the seconds of a script, and of its parts."""
+    before = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", WHOLE, workbook or "", effect, method],
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    imported, read, _, cpu = map(float, done.stdout.split()[-4:])
+    row = {"design effect": effect, "method": method, "whole s": time.perf_counter() - before}
+    row |= {"import s": imported, "table and model s": read - imported, "CPU s": cpu}
+    return {name: x if isinstance(x, str) else round(x, 2) for name, x in row.items()}
+
+
+def simulated(n_schools, largest):
+    rng = np.random.default_rng(1)
+    sizes = np.round(np.exp(rng.uniform(np.log(largest / 40), np.log(largest), n_schools)))
+    by = np.full(n_schools // 4, 4)
+    return hbm.simulate.exams(by, np.maximum(sizes, 3).astype(int), random_seed=1)[0]
+
+
+def fitted(title, table, **options):
+    """Return one line of the benchmark."""
+    model = hbm.exams.nested(table, **options)
+    row = {"table": title, "schools": len(table), "students": int(table["n_students"].sum())}
+    row["design effect"] = options.get("design_effect", "learned")
+    hbm.sample(model, 25, method="direct", random_seed=1, progressbar=False)
+    with measuring.stopwatch(row):
+        fit = hbm.sample(model, method="direct", random_seed=1, progressbar=False)
+    told = fit["sample_stats"].attrs
+    row |= {name: round(told[name], 3) for name in ("pareto_k", "efficiency")}
+    row |= {"grid error": f"{told['grid_error']:.0e}", "evaluations": told["evaluations"]}
+    error = told["log_marginal_likelihood_error"]
+    return row | {"log evidence": f"{told['log_marginal_likelihood']:.2f} ± {error:.2f}"}
+
+
+def main():
+    workbook = measuring.options(__doc__).workbook
+    rows = [
+        whole(workbook, effect, method)
+        for effect in ("fixed", "learned")
+        for method in ("direct", "nuts")
+    ]
+    measuring.show("From an empty process to printed estimates", rows)
+    results = measuring.results(workbook)
+    table = hbm.exam_table(results, course="Mathematics 30-1", year=2016)
+    rows = [fitted("Mathematics 30-1", table, design_effect=1), fitted("Mathematics 30-1", table)]
+    rows += [fitted("simulated", simulated(n, 200)) for n in (320, 1000, 5000)]
+    rows += [fitted("simulated", simulated(1000, 2000)), fitted("simulated", simulated(1000, 20))]
+    measuring.show("4,000 independent draws", rows)
+    pairs = results[["course", "year"]].drop_duplicates().itertuples(index=False)
+    tables = {tuple(pair): hbm.exam_table(results, course=pair[0], year=pair[1]) for pair in pairs}
+    row = {}
+    with measuring.stopwatch(row):
+        each = hbm.sample_each(hbm.exams.nested, tables, method="direct", random_seed=1,
+                               progressbar=False)  # fmt: skip
+    told = [fit["sample_stats"].attrs for _, fit in each.fits.values()]
+    row |= {"fits": len(told), "errors": len(each.errors), "warnings": len(each.warnings)}
+    row["least efficiency"] = round(min(x["efficiency"] for x in told), 2)
+    row["least effective draws"] = round(min(x["effective_draws"] for x in told))
+    row["largest k"] = round(max(x["pareto_k"] for x in told), 2)
+    measuring.show("All courses and years, two at a time", [row])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,361 @@
+"""Independent draws: the density is the model's own, and draws are of it."""
+
+import math
+
+import numpy as np
+import pymc as pm
+import pytest
+import xarray as xr
+from pymc.logprob import conditional_logp
+from scipy import stats
+
+import hbm
+from hbm.sampling import posterior
+from hbm.sampling.direct import evaluate, grids, importance, inverse, line
+from hbm.sampling.direct.problem import read_problem
+from hbm.sampling.direct.tables import Box, tabulate
+
+EXACT = {"design_effect": 1}
+
+
+def small(sizes=(3, 8, 40), by=(2, 1), seed=1, **truth):
+    return hbm.simulate.exams(list(by), list(sizes), random_seed=seed, **truth)[0]
+
+
+def terms_of(model):
+    """Return a function of values of all free variables that gives the logs of each variable's."""
+    values = {rv.name: rv.type() for rv in model.free_RVs}
+    by_rv = {rv: values[rv.name] for rv in model.free_RVs}
+    by_rv |= {rv: model.rvs_to_values[rv] for rv in model.observed_RVs}
+    terms = conditional_logp(by_rv)
+    function = model.compile_fn(
+        [terms[value] for value in by_rv.values()],
+        inputs=list(values.values()),
+        mode="FAST_COMPILE",
+        point_fn=False,
+    )
+    names = [rv.name for rv in by_rv]
+    shapes = model.eval_rv_shapes()
+
+    def at(**given):
+        inputs = (np.full(shapes.get(name, ()), float(given[name])) for name in values)
+        return dict(zip(names, map(np.atleast_1d, function(*inputs)), strict=True))
+
+    return at
+
+
+def normal(x, mean, sd):
+    return -(((x - mean) / sd) ** 2) / 2 - np.log(sd) - np.log(2 * np.pi) / 2
+
+
+def by_brute_force(model, theta):
+    """Return log p(data | θ), from the model's own terms, summed over wide and fine grids.
+
+    All groups are put at the same point of a grid: what is seen of one hangs on its own effects.
+    """
+    d = model.description
+    at = terms_of(model)
+    eta, x, m = np.linspace(-2, 3.6, 57), np.linspace(-0.5, 4.5, 41), np.linspace(-2, 3.6, 113)
+    taus, (log_nu, tau_nu, excess) = theta[:-3], theta[-3:]
+    own, of_spread, observed = f"eta_{d.group}", f"log_nu_{d.group}", model.observed_RVs[0].name
+    given = {"eta": 0.0, "nu": math.exp(log_nu), "tau_nu": tau_nu, "design_effect": 1 + excess}
+    given |= {f"tau_{level.name}": t for level, t in zip(d.levels, taus, strict=True)}
+    given |= {f"eta_{level.name}": 0.0 for level in d.levels} | {of_spread: 0.0}
+    seen = np.array([[at(**given | {own: e, of_spread: y})[observed] for y in x] for e in eta])
+    of_x = np.array([at(**given | {of_spread: y})[of_spread][0] for y in x])
+    total = np.logaddexp.reduce(seen + of_x[:, None], axis=1) + np.log(x[1] - x[0])
+    grid = eta
+    for level, tau in zip(reversed(d.levels), reversed(taus), strict=True):
+        # Of an effect given its parent's, as the model has it.
+        for away in (-0.7, 0.1, 1.3):
+            term = at(**given | {f"eta_{level.name}": away})[f"eta_{level.name}"][0]
+            assert term == pytest.approx(normal(away, 0, tau))
+        kernel = normal(grid[:, None], m, tau)
+        sent = np.logaddexp.reduce(total[:, None, :] + kernel[:, :, None], axis=0)
+        sent += np.log(grid[1] - grid[0])
+        parent = np.zeros(len(level.labels), int) if level.parent is None else level.parent
+        total = np.zeros((len(m), parent.max() + 1))
+        for i, p in enumerate(parent):
+            total[:, p] += sent[:, i]
+        grid = m
+    prior = np.array([at(**given | {"eta": y})["eta"][0] for y in m])
+    return float(np.logaddexp.reduce(total[:, 0] + prior) + np.log(m[1] - m[0]))
+
+
+def tables_for(problem, theta):
+    """Return tables for one θ, whose parents may lie anywhere near the data."""
+    n = len(problem.d.n)
+    return tabulate(problem, Box(theta, theta, np.full(n, -2.0), np.full(n, 3.0)))
+
+
+def one_school():
+    scores = hbm.load_dataset("scores")
+    return scores[scores["school"] == scores["school"].iloc[0]].head(12)
+
+
+MODELS = {
+    "partial pooling": lambda: hbm.exams.partial_pooling(small(), **EXACT),
+    "nested": lambda: hbm.exams.nested(small(), **EXACT),
+    "design effect learned": lambda: hbm.exams.nested(small()),
+    "an sd missing": lambda: hbm.exams.nested(
+        small().assign(sd=lambda table: table["sd"].where(table["n_students"] != 8)), **EXACT
+    ),
+    "means alone": lambda: hbm.exams.nested(small(), observe="mean", **EXACT),
+    "means alone, one of one student": lambda: hbm.exams.partial_pooling(
+        small((1, 8, 40)), observe="mean"
+    ),
+    "three levels": lambda: hbm.exams.nested(
+        small((3, 8, 40, 9), (1, 1, 1, 1)).assign(zone=["u", "u", "v", "v"]),
+        levels=("authority", "zone"),
+        **EXACT,
+    ),
+    "scores of one school": lambda: hbm.scores.partial_pooling(one_school()),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_density_is_the_models_own_integrated_by_brute_force(name):
+    model = MODELS[name]()
+    problem = read_problem(model)
+    excess = 0.6 if problem.excess_sd else problem.known_excess
+    theta = np.array([*[0.4] * (problem.n_levels - 1), 0.2, 1.9, 0.3, excess])
+    found = evaluate.log_likelihoods(problem, tables_for(problem, theta), theta[None])[0]
+    # A mean alone may say anything from little to much of a group: its grid is as coarse as it may.
+    most = 1e-5 if problem.untold.any() else 1e-6
+    assert found == pytest.approx(by_brute_force(model, theta), abs=most)
+
+
+def test_a_density_is_integrated_over_a_normal_of_any_width():
+    """Wide ones by the trapezoidal rule, narrow ones by points of their own, down to a value."""
+    n, step = 67, 0.35
+    grid = -11.55 + step * np.arange(n)
+    density = stats.skewnorm(2.0, 0.3, 1.3)
+    log_f, work = density.logpdf(grid), np.empty((4, 67))
+    fine = np.linspace(-12, 12, 60_001)
+    for tau in (3.0, 1.0, 0.36, 0.34, 0.2, 0.01, 0.0):
+        m, out = np.array([-1.0, 0.5, 2.0]), np.zeros(3)
+        line.message(log_f, n, (grid[0], step, 0.0, 0.0), tau, m[0], 1.5, 3, out, work)
+        if tau == 0:
+            expected = density.logpdf(m)
+        else:
+            values = density.logpdf(fine) + stats.norm.logpdf(fine, m[:, None], tau)
+            expected = np.logaddexp.reduce(values, axis=1) + np.log(fine[1] - fine[0])
+        assert out == pytest.approx(expected, abs=5e-5), tau
+
+
+def of_many_widths(e):
+    """Return a log density that is narrow and has wide shoulders, as of a mean of unknown worth."""
+    widths = np.geomspace(0.002, 1.0, 40)
+    return np.logaddexp.reduce(stats.norm.logpdf(e[..., None], 0.5, widths), axis=-1)
+
+
+def on_a_curve():
+    """Return a curved grid of it, and the log density there."""
+    start, step, n = -9.0, 0.3, 61
+    grid = (start, step, 0.5, 0.002)
+    points = np.array([grids.point(grid, p) for p in range(n)])
+    return grid, n, of_many_widths(points)
+
+
+@pytest.mark.parametrize("tau", [1.0, 0.3, 0.05, 0.005, 0.0])
+def test_a_density_of_many_widths_is_integrated_on_a_curved_grid(tau):
+    grid, n, log_f = on_a_curve()
+    m, out = 0.1 + 0.2 * np.arange(5), np.zeros(5)
+    line.message(log_f, n, grid, tau, m[0], 0.2, 5, out, np.empty((4, 67)))
+    if tau == 0:
+        expected = of_many_widths(m)
+    else:  # exactly, component by component
+        widths = np.hypot(np.geomspace(0.002, 1.0, 40), tau)
+        expected = np.logaddexp.reduce(stats.norm.logpdf(m[:, None], 0.5, widths), axis=1)
+    assert out == pytest.approx(expected, abs=2e-4)
+
+
+@pytest.mark.parametrize("tau", [1.0, 0.2, 0.004])
+def test_draws_from_a_curved_grid_have_the_distribution_function_of_the_density(tau):
+    grid, n, log_f = on_a_curve()
+    mean, widths = 0.6, np.geomspace(0.002, 1.0, 40)
+    share = stats.norm.pdf(mean, 0.5, np.hypot(widths, tau))
+    pulled = widths**2 / (widths**2 + tau**2)
+    centre, sd = 0.5 + pulled * (mean - 0.5), tau * np.sqrt(pulled)
+    shares = np.random.default_rng(1).random(100_000)
+    work = np.empty((3, 121))
+    draws = np.array([inverse.draw(log_f, n, grid, mean, tau, u, work) for u in shares])
+    below = stats.norm.cdf(draws[:, None], centre, sd) @ share / share.sum()
+    assert np.abs(below - shares).max() < 1e-3
+
+
+@pytest.mark.parametrize("tau", [5.0, 0.8, 0.1, 0.003])
+def test_draws_have_the_distribution_function_of_the_density(tau):
+    """A million of them, of a skewed density times a Normal far from it."""
+    n, step, mean = 40, 0.6, 1.5
+    grid = -11.7 + step * np.arange(n)
+    log_f = stats.skewnorm(2.0, 0.3, 1.3).logpdf(grid)
+    shares = np.random.default_rng(1).random(1_000_000)
+    work = np.empty((3, 121))
+    draws = np.array(
+        [inverse.draw(log_f, n, (grid[0], step, 0.0, 0.0), mean, tau, u, work) for u in shares]
+    )
+    low, high = draws.min() - 2 * draws.std(), draws.max() + 2 * draws.std()
+    fine = np.linspace(low, high, 200_001)
+    values = np.array([grids.value_at(log_f, n, p) for p in (fine - grid[0]) / step])
+    density = np.exp(values - ((fine - mean) / tau) ** 2 / 2 - values.max())
+    below = np.append(0, np.cumsum((density[1:] + density[:-1]) / 2))
+    # Each at its own share: how far the function that is inverted is off, without chance.
+    off = np.interp(draws, fine, below / below[-1]) - shares
+    assert np.abs(off).max() < 2e-4
+    assert stats.kstest(np.interp(draws, fine, below / below[-1]), "uniform").pvalue > 0.001
+
+
+def test_smoothed_weights_and_k_are_arvizs():
+    import arviz_stats as azs
+
+    rng = np.random.default_rng(1)
+    for scale in (0.6, 0.9, 1.1):
+        z = rng.standard_t(5, size=4000)
+        ratio = stats.norm.logpdf(z, scale=scale) - stats.t.logpdf(z, 5)
+        log_weight, k = importance.smooth(ratio)
+        theirs, their_k = azs.base.array_stats.psislw(-ratio)
+        assert k == pytest.approx(float(their_k), abs=0.01)
+        assert log_weight == pytest.approx(theirs, abs=0.01)
+
+
+def test_a_proposal_integrates_to_one_and_draws_as_it_says():
+    rng = np.random.default_rng(1)
+    axes = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+    own = importance.Proposal(np.ones(3), axes, np.array([1.0, 2.0, 0.5]), np.array([2.0, 1, 0.5]))
+    wide = importance.Proposal(np.ones(3), np.eye(3), np.full(3, 3.0), np.full(3, 3.0), 5.0)
+    z = wide.draw(200_000, rng)
+    ratio = np.exp(own.logpdf(z) - wide.logpdf(z))
+    assert ratio.mean() == pytest.approx(1, abs=4 * ratio.std() / np.sqrt(len(z)))
+    side = (own.draw(200_000, rng) - 1) @ axes > 0
+    assert side.mean(axis=0) == pytest.approx([2 / 3, 1 / 3, 1 / 2], abs=0.005)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    model = hbm.exams.nested(small((3, 8, 12, 30, 100, 5), (3, 2, 1)), **EXACT)
+    fit = hbm.sample(model, 250, method="direct", random_seed=1, progressbar=False)
+    return model, fit
+
+
+def test_a_fit_is_like_any_other(drawn):
+    model, fit = drawn
+    posterior = fit["posterior"]
+    assert list(posterior.data_vars) == [v.name for v in model.unobserved_RVs]
+    assert posterior["mu_school"].dims == ("chain", "draw", "school")
+    assert dict(posterior["eta"].sizes) == {"chain": 4, "draw": 250}
+    mu = 1 / (1 + np.exp(-posterior["eta_school"]))
+    np.testing.assert_allclose(posterior["mu_school"], mu)
+    np.testing.assert_allclose(posterior["nu_school"], np.exp(posterior["log_nu_school"]))
+    assert len(hbm.estimates(fit, "mu_school")) == 6
+    # Draws of one point have effects of their own.
+    effects = posterior["eta_school"].to_numpy().reshape(-1, 6)
+    assert len(np.unique(effects[:, 0])) == len(effects)
+    assert len(np.unique(posterior["nu"])) < len(effects)
+    assert fit["sample_stats"].attrs["effective_draws"] >= 400
+
+
+def test_the_same_seed_gives_the_same_draws_in_any_number_of_threads(drawn):
+    model, fit = drawn
+    again = hbm.sample(model, 250, method="direct", random_seed=1, cores=1, progressbar=False)
+    assert again["posterior"].to_dataset().equals(fit["posterior"].to_dataset())
+
+
+def test_a_fit_says_how_it_was_made_and_keeps_it_in_a_file(drawn, tmp_path):
+    model, fit = drawn
+    told = fit["sample_stats"].attrs
+    assert told["method"] == "direct"
+    assert told["pareto_k"] <= 0.7
+    assert told["grid_error"] <= 0.001
+    _, loaded = hbm.load(hbm.save(model, fit, tmp_path / "fit.nc"))
+    assert str(hbm.diagnose(loaded)) == str(hbm.diagnose(fit))
+    assert hbm.log_marginal_likelihood(loaded) == hbm.log_marginal_likelihood(fit)
+    assert "Pareto k" in str(hbm.diagnose(fit))
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "ok", "said"),
+    [
+        ("pareto_k", 0.6, True, "between 0.5 and 0.7"),
+        ("pareto_k", 0.8, False, "a few points"),
+        ("grid_error", 0.01, False, "too coarse"),
+        ("effective_draws", 100.0, False, "draw more"),
+    ],
+)
+def test_a_diagnosis_goes_by_what_the_route_measured(drawn, attribute, value, ok, said):
+    _, fit = drawn
+    fit = fit.copy()
+    fit["sample_stats"].attrs = fit["sample_stats"].attrs | {"pareto_k": 0.1, attribute: value}
+    diagnosis = hbm.diagnose(fit)
+    assert diagnosis.ok is ok
+    assert said in str(diagnosis)
+
+
+@pytest.mark.parametrize("given", [{"tune": 100}, {"target_accept": 0.9}, {"nuts_sampler": "pymc"}])
+def test_settings_of_a_chain_are_refused(given):
+    with pytest.raises(ValueError, match=f"{next(iter(given))} are settings of a Markov chain"):
+        hbm.sample(hbm.exams.nested(small()), method="direct", **given)
+
+
+def test_by_default_draws_are_independent_where_they_can_be_and_the_fit_says_why(capsys):
+    model = hbm.exams.nested(small(), **EXACT)
+    told = hbm.sample(model, 100, random_seed=1)["sample_stats"].attrs
+    assert (told["method"], told["method_reason"]) == ("direct", "the model has independent draws")
+    assert "Independent draws" in capsys.readouterr().out
+    hbm.sample(model, 100, random_seed=1, progressbar=False)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "reason"),
+    [("pareto_k", 0.6, "Pareto k of 0.60"), ("grid_error", 0.002, "0.002 nats off")],
+)
+def test_draws_that_fail_their_own_checks_are_left_for_nuts(
+    drawn, attribute, value, reason, monkeypatch
+):
+    model, fit = drawn
+    poor = fit.copy()
+    told = fit["sample_stats"].attrs | {"pareto_k": 0.1, attribute: value}
+    poor["sample_stats"].attrs = told
+    chain = xr.DataTree.from_dict({"posterior": xr.Dataset(), "sample_stats": xr.Dataset()})
+    monkeypatch.setattr(posterior, "direct_fit", lambda *_: poor)
+    monkeypatch.setattr(posterior, "finished", lambda *_: chain)
+    monkeypatch.setattr(posterior, "carry", lambda _, fit: fit)
+    monkeypatch.setattr(posterior, "what_is_poor", lambda _: "")
+    monkeypatch.setattr(pm, "sample", lambda *_, **__: None)
+    told = hbm.sample(model, progressbar=False)["sample_stats"].attrs
+    assert told["method"] == "nuts"
+    assert reason in told["method_reason"]
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"tune": 100}, "tune given"),
+        ({"target_accept": 0.9, "nuts_sampler": "pymc"}, "target_accept, nuts_sampler given"),
+        ({"method": "nuts"}, "asked for"),
+    ],
+)
+def test_nuts_is_taken_where_its_settings_are_given(given, reason):
+    model = hbm.exams.nested(small(), **EXACT)
+    own = {"tune": None, "target_accept": None, "nuts_sampler": None} | given
+    method = own.pop("method", "auto")
+    assert posterior.reason_for_nuts(model, method, own) == reason
+
+
+def test_other_models_are_refused():
+    with pytest.raises(ValueError, match="it is no model of"):
+        hbm.sample(hbm.article.heights(hbm.load_dataset("heights")), method="direct")
+    model = hbm.exams.nested(small())
+    with model:
+        pm.Potential("more", -(model["eta"] ** 2))
+    with pytest.raises(ValueError, match="something was added"):
+        hbm.sample(model, method="direct")
+    with pytest.raises(ValueError, match="must be 'auto', 'direct' or 'nuts'"):
+        hbm.sample(model, method="exact")
+
+
+def test_a_chain_does_not_tell_a_marginal_likelihood():
+    fit = xr.DataTree.from_dict({"posterior": xr.Dataset({"x": (("chain", "draw"), [[1.0]])})})
+    with pytest.raises(ValueError, match="does not tell"):
+        hbm.log_marginal_likelihood(fit)
