@@ -47,7 +47,7 @@ def test_left_out_means_know_that_coefficients_are_learned_from_others(case):
     covariance += KNOWN["tau_authority"] ** 2 * (authority[:, None] == authority)
     x = sum(coded()) @ model.description.predictors.contrasts
     expected = left_out(covariance, x, CONTRASTS["beta"])
-    assert_allclose(_of_means(f, model), expected, atol=2e-3)
+    assert_allclose(_of_means(f, model, "school"), expected, atol=2e-3)
     unaware = left_out(covariance, x, 0.0)
     small = np.array(SIZES) < np.median(SIZES)
     weight = small / small.sum() - ~small / (~small).sum()

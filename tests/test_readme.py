@@ -66,7 +66,7 @@ class TestCode:
         assert {file.name for file in tmp_path.iterdir()} == {"shrinkage.png", "shrinkage.svg"}
 
     def test_a_table_of_your_own(self, tmp_path, monkeypatch, capsys):
-        table, *_ = hbm.simulate.exams([3] * 8, [6, 30, 80] * 8, random_seed=3)
+        table, *_ = hbm.simulate.exams([6] * 8, [6, 30, 80] * 16, random_seed=5)
         table["school"] = table["school"].str.zfill(4)
         columns = ["school", "authority", "n_students", "mean", "sd"]
         table[columns].to_csv(tmp_path / "mine.csv", index=False)

@@ -54,7 +54,7 @@ def log_marginal_likelihood(fit: xr.DataTree) -> MarginalLikelihood:
     --------
     >>> import hbm
     >>> table = hbm.load_dataset("heights")
-    >>> each, one = (hbm.sample(model(table), method="direct", random_seed=1) for model in
+    >>> each, one = (hbm.sample(model(table), random_seed=1, progressbar=False) for model in
     ...              (hbm.heights.partial_pooling, hbm.heights.complete_pooling))
     >>> value, error = log_marginal_likelihood(each)
     >>> round(value - log_marginal_likelihood(one).value)  # log Bayes factor
