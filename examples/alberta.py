@@ -96,10 +96,10 @@ def look_at_the_prior(options, every):
 # %% [markdown]
 # ## The fit
 #
-# Four chains. Can the draws be used? And how much do schools differ, and authorities? The standard
-# deviations between them are in logits; as shares of the variance between students, most of it is
-# within schools. A cohort's share is what passes: it is small, but for a school of a few students
-# or some hundred alike it comes on top of chance.
+# Independent draws, without a Markov chain. Can they be used? And how much do schools differ, and
+# authorities? The standard deviations between them are in logits; as shares of the variance between
+# students, most of it is within schools. A cohort's share is what passes: it is small, but for a
+# school of a few students or some hundred alike it comes on top of chance.
 
 
 # %%

@@ -13,7 +13,7 @@ def parser(description: str, name: str) -> argparse.ArgumentParser:
         description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     options.add_argument("--draws", type=int, default=1000, help="draws kept of each chain")
-    options.add_argument("--tune", type=int, default=500, help="draws of each chain to tune")
+    options.add_argument("--tune", type=int, help="draws to tune; given, NUTS is taken throughout")
     options.add_argument("--chains", type=int, default=4, help="chains, 2 or more")
     options.add_argument("--seed", type=int, default=2024, help="seed of everything drawn")
     options.add_argument("--out", type=Path, default=Path("pictures", name), help="for pictures")
@@ -23,9 +23,10 @@ def parser(description: str, name: str) -> argparse.ArgumentParser:
 
 def sampling(options: argparse.Namespace) -> dict:
     """Return the arguments of `hbm.sample` that the options set."""
+    tune = {} if options.tune is None else {"tune": options.tune}
     return {
+        **tune,
         "draws": options.draws,
-        "tune": options.tune,
         "chains": options.chains,
         "random_seed": options.seed,
         "progressbar": not options.quiet and sys.stderr.isatty(),
@@ -66,6 +67,12 @@ def intervals(draws, labels, prob: float = 0.95):
 
 def verdict(name: str, fit, table) -> str:
     """Say in one line how sampling went; `hbm.sample` has checked every other quantity too."""
+    told = fit["sample_stats"].attrs
+    if told["method"] == "direct":
+        return (
+            f"{name}: {told['draws']:,} independent draws, {told['effective_draws']:,.0f} of them "
+            f"effective, Pareto k {told['pareto_k']:.2f}"
+        )
     return (
         f"{name}: R-hat at most {table['r_hat'].max():.3f}, ESS at least "
         f"{table['ess_bulk'].min():.0f} (bulk) and {table['ess_tail'].min():.0f} (tail) in "

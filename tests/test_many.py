@@ -9,7 +9,7 @@ import time
 import warnings
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import ModuleType
 
@@ -442,10 +442,9 @@ def test_a_thread_that_leaves_warnings_silenced_does_not_silence_the_verdict(tab
         )
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("workers", ["processes", "one thread", "threads", "dask"])
-def test_all_executors_say_the_same_of_which_fits_are_poor(tables, workers):
-    tables = {**tables, 2016: tables[2016][:3], 2018: tables[2015]}
+@contextmanager
+def executor_of(workers):
+    """Make an executor by its name; that of processes is made by `sample_each`."""
     with ExitStack() as stack:
         if workers == "dask":
             distributed = pytest.importorskip("distributed")
@@ -453,20 +452,45 @@ def test_all_executors_say_the_same_of_which_fits_are_poor(tables, workers):
                 n_workers=1, threads_per_worker=3, dashboard_address=None
             )
             client = stack.enter_context(distributed.Client(stack.enter_context(cluster)))
-            executor = client.get_executor()
+            yield client.get_executor()
         else:
             pools = {"one thread": ThreadPoolExecutor(1), "threads": ThreadPoolExecutor(4)}
-            executor = pools.get(workers)
-        with pytest.warns(hbm.ConvergenceWarning, match="1 of 4 fits .*: 2016: finite 2000$"):
-            each = sample_each(
-                poor_if_short,
-                tables,
-                executor=executor,
-                random_seed=1,
-                draws=1000,
-                chains=2,
-                progressbar=False,
-            )
+            yield pools.get(workers)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["processes", "threads", "dask"])
+def test_independent_draws_are_the_same_whoever_draws_them(tables, workers):
+    settings = {"draws": 300, "chains": 2, "random_seed": 3, "progressbar": False}
+    with executor_of(workers) as executor:
+        each = sample_each(hbm.exams.nested, tables, executor=executor, **settings)
+    with executor_of("one thread") as executor:
+        expected = sample_each(hbm.exams.nested, tables, executor=executor, **settings)
+    for key, (_, fit) in each.fits.items():
+        assert fit["sample_stats"].attrs["method"] == "direct"
+        xr.testing.assert_identical(
+            fit["posterior"].to_dataset().drop_attrs(),
+            expected.fits[key][1]["posterior"].to_dataset().drop_attrs(),
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["processes", "one thread", "threads", "dask"])
+def test_all_executors_say_the_same_of_which_fits_are_poor(tables, workers):
+    tables = {**tables, 2016: tables[2016][:3], 2018: tables[2015]}
+    with (
+        executor_of(workers) as executor,
+        pytest.warns(hbm.ConvergenceWarning, match="1 of 4 fits .*: 2016: finite 2000$"),
+    ):
+        each = sample_each(
+            poor_if_short,
+            tables,
+            executor=executor,
+            random_seed=1,
+            draws=1000,
+            chains=2,
+            progressbar=False,
+        )
     assert list(each.fits) == list(tables)
     assert list(each.warnings) == [2016]
     for key, (_, fit) in each.fits.items():
