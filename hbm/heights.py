@@ -31,7 +31,7 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
-from hbm.hierarchy.coefficients import coefficients
+from hbm.hierarchy.coefficients import coefficients, told_of_effects
 from hbm.hierarchy.conflict import warn_of_conflict
 from hbm.hierarchy.description import Description, check_words, describe
 from hbm.hierarchy.effects import level_effect, raw_by_level
@@ -265,8 +265,9 @@ def partial_pooling(
         table_data(people)
         mu = pm.Normal("mu", priors.mu_mean, priors.mu_sd)
         tau = pm.HalfNormal(f"tau_{group}", priors.tau_country)
-        beta = coefficients(people, "beta", priors.beta_sd)
         raw = raw_by_level(people)
+        told = told_of_effects(people, raw)
+        beta = coefficients(people, "beta", priors.beta_sd, parameterisation, mu, told)
         mu_group = level_effect(people, group, mu, tau, raw, parameterisation, beta=beta)
         _observe(people, mu_group, priors)
     warn_of_conflict(people, priors, "mu_sd", "tau_country")

@@ -141,7 +141,9 @@ def test_joint_effects_keep_their_prior_and_their_jacobian():
             estimate=rng.normal(size=3),
             standard_error=np.array([0.1, 1, 3]),
             basis=basis,
-            around=tau,
+            start=np.zeros(3),
+            intercept=tau,
+            slope=rng.normal(size=3),
             parameterisation="informed",
         )
     transform, value = model.rvs_to_transforms[x], pt.vector()

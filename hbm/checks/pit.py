@@ -287,7 +287,7 @@ def _learned(f: Fitted, model: pm.Model, name: str) -> Floats:
     if f.d.predictors is None or free not in model.named_vars:
         return np.zeros((1, 1))
     node = model[free].owner
-    sd = np.ravel(node.op.dist_params(node)[1].eval())[0]
+    sd = np.ravel(node.op.dist_params(node)[-1].eval())[0]
     x = of_cells(f.d) @ f.d.predictors.contrasts
     return sd**2 * x @ x.T
 

@@ -102,9 +102,7 @@ def prior_sensitivity(model: pm.Model, fit: xr.DataTree) -> pd.DataFrame:
         )
     draws = fit["posterior"].to_dataset().transpose("chain", "draw", ...)
     # Their priors have fixed parameters only.
-    log_prior = draws[top].map(
-        lambda values: values.copy(data=pm.logp(model[values.name], values.to_numpy()).eval())
-    )
+    log_prior = draws[top].map(lambda values: _log_prior(model, values))
     names = [shown.get(name, name) for name in top]
     posterior, first = draws[names], draws[top[0]]
     log_lik = first.copy(data=_log_likelihood(fitted).reshape(first.shape))
@@ -119,6 +117,12 @@ def prior_sensitivity(model: pm.Model, fit: xr.DataTree) -> pd.DataFrame:
     with without_notes("arviz_stats.psense", logging.ERROR):
         table = psense_summary(tree, var_names=names, threshold=THRESHOLD)
     return table.assign(meaning=table["diagnosis"].map(_MEANINGS))
+
+
+def _log_prior(model: pm.Model, values: xr.DataArray) -> xr.DataArray:
+    """Return the log density of draws; coefficients, which are drawn jointly, have one of all."""
+    found = pm.logp(model[values.name], values.to_numpy()).eval()
+    return xr.DataArray(found, dims=values.dims[: found.ndim])
 
 
 def _log_likelihood(f: Fitted) -> NDArray[np.float64]:

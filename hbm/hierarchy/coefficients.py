@@ -16,17 +16,36 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 from numpy.typing import NDArray
-from pytensor.tensor import TensorVariable
+from pytensor.tensor import TensorLike, TensorVariable
+from scipy.linalg import block_diag
 
 from hbm.hierarchy.description import Description
-from hbm.hierarchy.parameterisation import between_variance, weighted_parents
+from hbm.hierarchy.joint import joint_effect
+from hbm.hierarchy.parameterisation import Parameterisation, between_variance, weighted_parents
+from hbm.hierarchy.regression import gram, regression
 
-__all__ = ["carried", "coefficients", "followed", "moved", "moved_cells", "of_cells"]
+__all__ = [
+    "carried",
+    "coefficients",
+    "followed",
+    "moved",
+    "moved_cells",
+    "of_cells",
+    "told_of_effects",
+    "told_of_spreads",
+]
 
 Floats = NDArray[np.float64]
 
 
-def coefficients(d: Description, name: str, sd: float) -> TensorVariable | None:
+def coefficients(
+    d: Description,
+    name: str,
+    sd: float,
+    parameterisation: Parameterisation,
+    intercept: TensorLike = 0.0,
+    matrix: Floats | None = None,
+) -> TensorVariable | None:
     """Add coefficients ~ N(0, sd) of all predictors to the current model.
 
     Parameters
@@ -37,6 +56,13 @@ def coefficients(d: Description, name: str, sd: float) -> TensorVariable | None:
         Of the variable.
     sd : float
         Prior sd of that of a number; of the effect of one of K categories it is sd √(1 − 1/K).
+    parameterisation : {"informed", "centred", "non-centred"}
+        How the sampler sees them.
+    intercept : scalar or TensorVariable, default 0
+        What they come on top of.
+    matrix : numpy.ndarray, shape (n_predictors + 2, n_predictors + 2)
+        What the raw data say of predictors, the intercept, and what was seen, from
+        :func:`hbm.hierarchy.regression.gram`; needed if there are predictors.
 
     Returns
     -------
@@ -45,8 +71,21 @@ def coefficients(d: Description, name: str, sd: float) -> TensorVariable | None:
     """
     if d.predictors is None:
         return None
-    free = pm.Normal(f"{name}_contrast", 0, sd, dims="contrast")
-    return pm.Deterministic(name, pt.dot(d.predictors.contrasts, free), dims="predictor")
+    free = block_diag(d.predictors.contrasts, np.eye(2))
+    told = regression(free.T @ matrix @ free, sd)
+    contrast = joint_effect(
+        f"{name}_contrast",
+        sd,
+        dims="contrast",
+        estimate=told.estimate,
+        standard_error=told.standard_error,
+        basis=told.basis,
+        start=told.start,
+        intercept=intercept,
+        slope=told.slope,
+        parameterisation=parameterisation,
+    )
+    return pm.Deterministic(name, pt.dot(d.predictors.contrasts, contrast), dims="predictor")
 
 
 def moved(d: Description, level: str, beta: TensorVariable | None) -> Any:
@@ -159,3 +198,48 @@ def carried(d: Description, raw) -> dict[str, Floats]:
         )
         found[above.name] = x
     return found
+
+
+def told_of_effects(d: Description, raw) -> Floats | None:
+    """Return what raw estimates of effects say of coefficients, as :func:`coefficients` takes it.
+
+    Parameters
+    ----------
+    d : Description
+        What the model is.
+    raw : mapping of str to (estimate, standard error)
+        Raw estimates by the names of effects.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_predictors + 2, n_predictors + 2), or None
+        None if there are no predictors.
+    """
+    if d.predictors is None:
+        return None
+    variances = []
+    for i, level in enumerate(d.levels):
+        estimate, standard_error = raw[d.effect(level.name)]
+        parent = np.zeros(len(estimate), int) if i == 0 else level.parent
+        found = between_variance(estimate, standard_error, parent, parent.max() + 1)
+        variances.append(float(np.nan_to_num(found)))
+    parents = [level.parent for level in reversed(d.levels[1:])]
+    estimate, standard_error = raw[d.effect(d.group)]
+    return _told(d, estimate, standard_error, variances, parents)
+
+
+def told_of_spreads(d: Description, estimate: Floats, standard_error: Floats) -> Floats | None:
+    """Return what raw estimates of log spreads say of coefficients, likewise."""
+    if d.predictors is None:
+        return None
+    one = np.zeros(len(estimate), int)
+    found = between_variance(estimate, standard_error, one, 1)
+    return _told(d, estimate, standard_error, [float(np.nan_to_num(found))], [])
+
+
+def _told(d: Description, estimate, standard_error, variances, parents) -> Floats:
+    known = np.isfinite(standard_error)
+    precision = np.where(known, 1 / (standard_error**2 + variances[-1]), 0.0)
+    seen = np.where(known, estimate, 0.0)
+    columns = np.column_stack([of_cells(d), np.ones(len(seen)), seen])
+    return gram(columns[:, None], precision[:, None, None], parents, variances[-2::-1])

@@ -60,7 +60,9 @@ def joint_effect(
     estimate: np.ndarray,
     standard_error: np.ndarray,
     basis: np.ndarray,
-    around: TensorLike,
+    start: np.ndarray,
+    intercept: TensorLike,
+    slope: np.ndarray,
     shift: TensorLike = 0.0,
     parameterisation: Parameterisation,
 ) -> TensorVariable:
@@ -75,13 +77,17 @@ def joint_effect(
     dims : str
         Their dim.
     estimate, standard_error : numpy.ndarray, shape (n,)
-        What the raw data say of `around` + the effects along each direction.
+        What the raw data say of the effects along each direction, were the intercept 0.
     basis : numpy.ndarray, shape (n, n)
         The directions, orthonormal, as columns.
-    around : scalar
-        What the effects are added to.
+    start : numpy.ndarray, shape (n,)
+        Where a chain is to start.
+    intercept : scalar
+        What the effects come on top of.
+    slope : numpy.ndarray, shape (n,)
+        How much higher the estimates are for each unit of it.
     shift : scalar or tensor, shape (n,), default 0
-        How much higher the estimates along the directions are, where that hangs on other variables.
+        How much higher they are, where that hangs on other variables still.
     parameterisation : {"informed", "centred", "non-centred"}
         How the sampler sees the effects.
 
@@ -92,19 +98,20 @@ def joint_effect(
     """
     check_parameterisation(parameterisation)
     # As of other effects: where to start, and whether the data say anything.
-    start, error = basis @ estimate, np.sqrt(basis**2 @ standard_error**2)
-    pm.Data(f"{name}_raw", np.stack([start - start.mean(), error]), dims=("raw", dims))
+    variance = np.where(basis == 0, 0.0, basis**2 * standard_error**2).sum(axis=1)
+    pm.Data(f"{name}_raw", np.stack([start, np.sqrt(variance)]), dims=("raw", dims))
     if parameterisation != "informed":
         non_centred = {"transform": informed(0.0, np.inf)}
         return pm.Normal(
             name, 0, sd, dims=dims, **(non_centred if parameterisation == "non-centred" else {})
         )
-    along = np.stack([estimate, standard_error])
-    told = pm.Data(f"{name}_along", along, dims=("raw", "direction"))
-    turned = pm.Data(f"{name}_directions", basis, dims=(dims, "direction"))
+    along, directions = np.stack([estimate, standard_error]), f"{dims}_direction"
+    told = pm.Data(f"{name}_along", along, dims=("raw", directions))
+    turned = pm.Data(f"{name}_directions", basis, dims=(dims, directions))
+    follows = pm.Data(f"{name}_slope", slope, dims=directions)
     return pm.CustomDist(
         name,
-        told[0] - turned.sum(axis=0) * around + shift,
+        told[0] + follows * intercept + shift,
         1 / told[1] ** 2,
         turned,
         sd,

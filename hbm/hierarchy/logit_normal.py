@@ -12,7 +12,13 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor.tensor import TensorLike, TensorVariable
 
-from hbm.hierarchy.coefficients import carried, coefficients, followed
+from hbm.hierarchy.coefficients import (
+    carried,
+    coefficients,
+    followed,
+    told_of_effects,
+    told_of_spreads,
+)
 from hbm.hierarchy.conflict import warn_of_conflict
 from hbm.hierarchy.description import Description
 from hbm.hierarchy.effects import Raw, level_effect, raw_by_level, spread_effect
@@ -59,17 +65,18 @@ def alone(d: Description, priors: Priors, parameterisation: Parameterisation) ->
 def pooled(d: Description, priors: Priors, parameterisation: Parameterisation) -> TableModel:
     """Build the model in which groups vary around what they stand in, level by level up to eta."""
     raw = raw_by_level(d, priors.nu_median)
-    above = [level.name for level in d.levels[:-1]]
+    above, spreads = [level.name for level in d.levels[:-1]], raw[f"log_{d.spread_name}"]
     with TableModel(d) as model:
         table_data(d)
         eta = pm.Normal("eta", priors.eta_mean, priors.eta_sd)
-        taus = [pm.HalfNormal(f"tau_{level}", priors.tau_of(level)) for level in above]
+        taus = [half_normal(f"tau_{level}", 0, priors.tau_of(level)) for level in above]
         tau = pm.HalfNormal(f"tau_{d.group}", priors.tau_school)
         nu = pm.LogNormal("nu", np.log(priors.nu_median), priors.nu_log_sd)
         tau_nu = pm.HalfNormal("tau_nu", priors.tau_nu)
         excess = excess_of(d, priors)
-        beta = coefficients(d, "beta", priors.beta_sd)
-        gamma = coefficients(d, "gamma", priors.gamma_sd)
+        of_effects, of_spreads = told_of_effects(d, raw), told_of_spreads(d, *spreads)
+        beta = coefficients(d, "beta", priors.beta_sd, parameterisation, eta, of_effects)
+        gamma = coefficients(d, "gamma", priors.gamma_sd, parameterisation, pt.log(nu), of_spreads)
         pm.Deterministic("mu", pm.math.invlogit(eta))
         off = carried(d, raw)
         for level, tau_level in zip(above, taus, strict=True):

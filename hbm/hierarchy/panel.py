@@ -13,10 +13,11 @@ import pytensor.tensor as pt
 from pytensor.tensor import TensorLike, TensorVariable
 
 from hbm.hierarchy.chains import chain, gaps_of, informed_chain, sampled_as
-from hbm.hierarchy.coefficients import coefficients, followed, moved
+from hbm.hierarchy.coefficients import coefficients, followed, moved, told_of_spreads
 from hbm.hierarchy.conflict import warn_of_conflict
 from hbm.hierarchy.description import Description
 from hbm.hierarchy.effects import level_effect, spread_effect
+from hbm.hierarchy.half_normal import half_normal
 from hbm.hierarchy.joint import joint_effect
 from hbm.hierarchy.logit_normal import excess_of
 from hbm.hierarchy.model import TableModel, table_data
@@ -38,14 +39,15 @@ def over_years(d: Description, priors: Priors, parameterisation: Parameterisatio
         data = table_data(d)
         eta = pm.Normal("eta", priors.eta_mean, priors.eta_sd)
         tau_year = pm.HalfNormal(f"tau_{year}", priors.tau_year)
-        taus = [pm.HalfNormal(f"tau_{level}", priors.tau_of(level)) for level in above]
+        taus = [half_normal(f"tau_{level}", 0, priors.tau_of(level)) for level in above]
         tau = pm.HalfNormal(f"tau_{d.group}", priors.tau_school)
         persistence = pm.Uniform("persistence", 0, 1)
         nu = pm.LogNormal("nu", np.log(priors.nu_median), priors.nu_log_sd)
         tau_nu = pm.HalfNormal("tau_nu", priors.tau_nu)
         excess = excess_of(d, priors)
-        beta = coefficients(d, "beta", priors.beta_sd)
-        gamma = coefficients(d, "gamma", priors.gamma_sd)
+        of_spreads = told_of_spreads(d, raw.log_spread, raw.log_spread_se)
+        beta = coefficients(d, "beta", priors.beta_sd, parameterisation, eta, raw.told)
+        gamma = coefficients(d, "gamma", priors.gamma_sd, parameterisation, pt.log(nu), of_spreads)
         pm.Deterministic("mu", pm.math.invlogit(eta))
         effect_year = _years(d, eta, tau_year, beta, raw, parameterisation)
         around: TensorLike = eta
@@ -93,8 +95,10 @@ def _years(
         estimate=raw.year,
         standard_error=raw.year_se,
         basis=raw.basis,
-        around=eta,
-        shift=followed(name, raw.year_carried, beta, "direction"),
+        start=raw.basis @ raw.year - (raw.basis @ raw.year).mean(),
+        intercept=eta,
+        slope=-raw.basis.sum(axis=0),
+        shift=followed(name, raw.year_carried, beta, f"{d.cells.name}_direction"),
         parameterisation=parameterisation,
     )
 

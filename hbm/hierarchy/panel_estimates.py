@@ -17,11 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hbm.hierarchy.description import Description
+from hbm.hierarchy.regression import gram
 
 __all__ = ["PanelEstimates", "panel_estimates"]
 
 Floats = NDArray[np.float64]
 _PERSISTENCE, _DESIGN_EFFECT = 0.9, 1.5
+_YEARS = 0.15  # sd of the effects of years, in logits
 _LEAST = 0.01  # of a variance between schools, in squared logits
 
 
@@ -46,6 +48,8 @@ class PanelEstimates:
         How much of the coefficient of each predictor is to be taken off along the directions.
     basis : numpy.ndarray, shape (n_years, n_years)
         Orthonormal directions in which years are known independently, as columns.
+    told : numpy.ndarray or None
+        What is said of coefficients, as :func:`hbm.hierarchy.coefficients.coefficients` takes it.
     """
 
     school: Floats
@@ -57,6 +61,7 @@ class PanelEstimates:
     year_se: Floats
     year_carried: Floats
     basis: Floats
+    told: Floats | None
 
 
 def panel_estimates(d: Description, spread: float) -> PanelEstimates:
@@ -114,6 +119,7 @@ def panel_estimates(d: Description, spread: float) -> PanelEstimates:
     columns = np.concatenate([estimate[..., None], np.broadcast_to(x, (*shape, x.shape[-1]))], -1)
     told = known @ columns
 
+    of_coefficients = _told(d, known, estimate, taus2) if d.predictors is not None else None
     above, total, sums = _above(d, known, told, taus2)
     values, basis = np.linalg.eigh(total)
     values = np.maximum(values, 1e-10 * values.max())
@@ -132,7 +138,29 @@ def panel_estimates(d: Description, spread: float) -> PanelEstimates:
         year_se=1 / np.sqrt(values),
         year_carried=along[:, 1:],
         basis=basis,
+        told=of_coefficients,
     )
+
+
+def _told(d: Description, known: Floats, estimate: Floats, taus2: list[float]) -> Floats:
+    """Return what the data say of coefficients, with the effects of the years integrated."""
+    n_schools, n_years = estimate.shape
+    x = np.zeros((n_schools, n_years, len(d.predictors.labels)))
+    above = [level.name for level in reversed(d.levels[:-1])]
+    stands_in = dict(zip(above, _ancestors(d), strict=True))
+    for level, own in d.predictors.x.items():
+        x += own if level == d.group else own[stands_in[level]][:, None]
+    years = np.broadcast_to(np.eye(n_years), (n_schools, n_years, n_years))
+    columns = np.concatenate([x, estimate[..., None], years], axis=-1)
+    parents = [level.parent for level in reversed(d.levels[1:])]
+    matrix = gram(columns, known, parents, taus2)
+    # The intercept's column is the sum of the years'.
+    sums = np.zeros((len(matrix), x.shape[-1] + 2))
+    keep = np.arange(x.shape[-1])
+    sums[keep, keep] = sums[-n_years - 1, -1] = sums[-n_years:, -2] = 1
+    with_years = matrix[-n_years:] @ sums
+    total = matrix[-n_years:, -n_years:] + np.eye(n_years) / _YEARS**2
+    return sums.T @ matrix @ sums - with_years.T @ np.linalg.solve(total, with_years)
 
 
 def _known_of(d: Description, level: str, nothing: Floats) -> Floats:
