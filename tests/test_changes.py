@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from fake_panels import YEARS, fake_panel
+from fake_panels import SIZES, YEARS, fake_panel
 from fakes import fake_fit
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
@@ -117,6 +117,109 @@ def test_pooling_is_what_is_lost_of_a_raw_change_of_the_story():
     pooling = hbm.changes(fit, "school")["pooling"].item()
     assert abs(slope - (1 - pooling)) < 4 * error
     assert error < 0.02
+
+
+# Predictors --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def known():
+    """Return a fit of a panel with predictors of schools in each year, and of authorities."""
+    table, _ = hbm.simulate.exam_panel([3, 2, 1], SIZES, years=YEARS, random_seed=1)
+    table["type"] = table["authority"].map({"1": "a", "2": "b", "3": "b"})
+    table["new"] = (table["school"] == "2") & (table["year"] >= 2018)
+    asked = {"school": ["log_n_students", "new"], "authority": ["type"]}
+    prior = hbm.sample_prior_predictive(hbm.exams.panel(table, predictors=asked), 60, random_seed=5)
+    return table, prior.assign(posterior=prior["prior"])
+
+
+@pytest.mark.parametrize(("since", "until"), [(2016, 2018), (2015, 2019)])
+@pytest.mark.parametrize("absolute", [False, True])
+def test_what_predictors_changed_by_is_told_apart(known, since, until, absolute):
+    table, fit = known
+    found = hbm.changes(fit, "school", since=since, until=until, absolute=absolute)
+    log_n = np.log(table["n_students"])
+    log_n = (log_n - log_n.mean()) / log_n.std(ddof=0)
+    beta = of(fit, "beta")
+    years = (since, until)
+    for row in found.itertuples():
+        rows = [(table["school"] == row.school) & (table["year"] == y) for y in years]
+        moved = [
+            log_n[r].item() * beta.sel(predictor="log_n_students").to_numpy()
+            + table.loc[r, "new"].item() * beta.sel(predictor="new").to_numpy()
+            for r in rows
+        ]
+        eta = [of(fit, "eta_school").sel(school=row.school, year=y).to_numpy() for y in years]
+        of_year = [of(fit, "effect_year").sel(year=y).to_numpy() for y in years]
+        whole = expit(eta[1]) - expit(eta[0])
+        level = [e - y + np.mean(of_year, axis=0) for e, y in zip(eta, of_year, strict=True)]
+        net = expit(level[1]) - expit(level[0])
+        assert_allclose(row.year_change, (whole - net).mean())
+        if absolute:
+            level, net = eta, whole
+        stayed = [e - m + np.mean(moved, axis=0) for e, m in zip(level, moved, strict=True)]
+        part = net - (expit(stayed[1]) - expit(stayed[0]))
+        assert_allclose([row.change, row.predictors_change], [net.mean(), part.mean()])
+    assert (found["predictors_change"] != 0).all()
+
+
+def test_only_changes_with_predictors_have_a_part_of_theirs(known, fit):
+    table, with_predictors = known
+    assert "predictors_change" not in hbm.changes(fit, "school")
+    assert list(hbm.changes(with_predictors, "school"))[-3:] == [
+        *("year_change", "predictors_change", "named")
+    ]
+    # What is known of authorities is the same in all years.
+    model = hbm.exams.panel(table, predictors={"authority": ["type"]})
+    prior = hbm.sample_prior_predictive(model, 20, random_seed=1)
+    of_authorities = hbm.changes(prior.assign(posterior=prior["prior"]), "school")
+    assert (of_authorities["predictors_change"] == 0).all()
+
+
+def test_a_part_of_a_fit_with_predictors_has_the_same_changes(known):
+    _, fit = known
+    cells = ["2 2015", "2 2019", "5 2015", "5 2019"]
+    part = fit.sel(school=["5", "2"], cell=cells, authority=["1", "2"])
+    whole = hbm.changes(fit, "school").set_index("school")
+    table = hbm.changes(part, "school").set_index("school")
+    columns = ["raw_change", "raw_se", "change", "pooling", "year_change", "predictors_change"]
+    assert_allclose(table.loc[["2"], columns], whole.loc[["2"], columns])
+
+
+def test_raw_changes_are_pulled_to_what_predictors_let_expect():
+    """Regress true changes on raw ones: where the line is, and how steep."""
+    n, size, eta, tau, kept, nu, effect, beta = 40_000, 25, 0.6, 0.3, 0.7, 6.0, 1.8, 0.5
+    rng = np.random.default_rng(1)
+    chain = np.empty((2, n))
+    chain[0] = tau * rng.standard_normal(n)
+    chain[1] = kept * chain[0] + tau * np.sqrt(1 - kept**2) * rng.standard_normal(n)
+    mu = expit(eta + beta * np.array([[-0.5], [0.5]]) + chain)
+    effective = (size * (nu + 1) - 1) / effect
+    raw = np.diff(rng.beta(mu * effective, (1 - mu) * effective), axis=0)[0]
+    own = np.diff(mu, axis=0)[0]
+    slope, intercept = np.polyfit(raw, own, 1)
+    rest = (own - intercept - slope * raw).std()
+    # One school that changed alike.
+    table = pd.DataFrame({"school": "a", "year": [2018, 2019], "n_students": size, "mean": 0.6})
+    table = table.assign(sd=0.18, new=[False, True])
+    model = hbm.exams.panel(table, levels=(), predictors=["new"])
+    at = eta + beta * np.array([-0.5, 0.5])
+    draws = {"eta": [eta] * 2, "tau_year": [0.1], "tau_school": [tau], "persistence": [kept]}
+    draws |= {"nu": [nu], "tau_nu": [0.1], "design_effect": [effect]}
+    draws |= {"effect_year": np.zeros((2, 2)), "nu_school": np.full((2, 2), nu)}
+    draws |= {"eta_school": np.tile(at, (2, 1, 1)), "mu_school": np.tile(expit(at), (2, 1, 1))}
+    draws |= {"beta": np.full((2, 1), beta), "gamma": np.zeros((2, 1))}
+    draws = {name: np.broadcast_to(x, (2, *np.shape(x)[1:])) for name, x in draws.items()}
+    (row,) = hbm.changes(fake_fit(model, draws), "school").itertuples()
+    assert_allclose(row.predictors_change, expit(at[1]) - expit(at[0]))
+    expected = row.predictors_change + (1 - row.pooling) * (raw.mean() - row.predictors_change)
+    # The delta method is off by the curvature of the means, here by under 0.001 and 0.01.
+    assert abs(own.mean() - expected) < 4 * own.std() / np.sqrt(n) + 0.001
+    assert abs(slope - (1 - row.pooling)) < 4 * rest / raw.std() / np.sqrt(n) + 0.01
+    assert_allclose(row.raw_se, (raw - own).std(), rtol=0.03)
+
+
+# Those named -------------------------------------------------------------------------------------
 
 
 def test_directions_are_named_while_few_are_wrong():

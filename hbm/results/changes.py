@@ -7,6 +7,7 @@ import xarray as xr
 from hbm.hierarchy.description import Description
 from hbm.hierarchy.fitted import Fitted, read_panel
 from hbm.results.estimates import check_prob
+from hbm.students.law import Law
 from hbm.tables.words import plural
 
 __all__ = ["changes"]
@@ -70,6 +71,10 @@ def changes(
             the estimate that would be made of it alone.
         ``year_change``
             What the years did to a group at this one's level: posterior mean.
+        ``predictors_change``
+            With predictors: what of `change` comes of those of the group having changed, as where
+            a school grew and larger ones are expected higher; posterior mean. Less it, `change` is
+            that of the group had its predictors been half-way between the two years' in both.
         ``named``
             Whether the group is among those of which it can be said that they rose, or that they
             fell: on average over the posterior a part `fdr` of what is said, at most, is wrong.
@@ -97,6 +102,10 @@ def changes(
     by the delta method for years k apart, with slopes b and c of the mean by the effect, and
     τ_year² (b² + c²) more if absolute. ``pooling`` is v / (v + V), averaged over draws. The
     estimate leans on the years between and around the two as well.
+
+    With predictors V is that of groups whose predictors changed alike, and raw changes are pulled
+    towards what this lets expect, about `predictors_change`, in place of 0. What comes of
+    predictors is part of the change: ``p_rose`` and ``named`` are of the whole.
 
     Whoever picks the largest of many changes picks the luckiest. The smaller of ``p_rose`` and
     1 − ``p_rose`` is the probability that a group's direction is called wrongly (the local false
@@ -144,7 +153,7 @@ def changes(
             f"{plural(d.cells.name)}"
         )
     cells = list(cells_of[both].T)
-    draws, of_years, noise, pooling = _draws(fitted, cells, absolute)
+    draws, of_years, of_predictors, noise, pooling = _draws(fitted, cells, absolute)
 
     levels = [level.name for level in reversed(d.levels)]
     table = pd.DataFrame(
@@ -164,6 +173,8 @@ def changes(
     table["p_rose"] = (draws > 0).mean(axis=0)
     table["pooling"] = pooling
     table["year_change"] = year_change
+    if d.predictors is not None:
+        table["predictors_change"] = of_predictors.mean(axis=0)
     wrong = 1 - np.maximum((draws > 0).mean(axis=0), (draws < 0).mean(axis=0))
     named = _named(wrong, fdr)
     table["named"] = named
@@ -185,17 +196,18 @@ def changes(
 
 def _draws(
     f: Fitted, cells: list[np.ndarray], absolute: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return draws of changes and of the years' part, the raw changes' noise, and the pooling."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return draws of changes, of the years' and predictors' parts, the raw noise, and pooling."""
     d, law = f.d, f.d.law
     at = [int(d.cells.year[cell[0]]) for cell in cells]
     effects = [f.effect(d.group)[:, d.cells.group[c], t] for c, t in zip(cells, at, strict=True)]
     of_year = f.draws(f"effect_{d.cells.name}")[:, at]
-    middle = of_year.mean(axis=1)
-    whole = np.subtract(*(law.mean_of(x) for x in effects[::-1]))
-    net = np.subtract(
-        *(law.mean_of(effects[i] + (middle - of_year[:, i])[:, None]) for i in (1, 0))
-    )
+    whole = _rise(law, *effects)
+    net_of_years = _brought_together(effects, of_year[:, None])
+    net = _rise(law, *net_of_years)
+    shown, rise = (effects, whole) if absolute else (net_of_years, net)
+    moved = f.moved_in_years(d.cells.group[cells[0]])[..., at]
+    of_predictors = rise - _rise(law, *_brought_together(shown, moved))
     spread, excess = f.spread, np.broadcast_to(f.excess, f.n_draws)[:, None]
     means = [law.mean_of(x) for x in effects]
     noise = np.add(
@@ -212,7 +224,18 @@ def _draws(
     if absolute:
         own = own + f.tau(d.cells.name)[:, None] ** 2 * (slope[0] ** 2 + slope[1] ** 2)
     pooling = (noise / (noise + own)).mean(axis=0)
-    return whole if absolute else net, whole - net, noise.mean(axis=0), pooling
+    return rise, whole - net, of_predictors, noise.mean(axis=0), pooling
+
+
+def _rise(law: Law, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Return by how much means rise from some effects to others."""
+    return law.mean_of(after) - law.mean_of(before)
+
+
+def _brought_together(effects: list[np.ndarray], parts: np.ndarray) -> list[np.ndarray]:
+    """Return effects of two years with the average of a part of them in place of each's own."""
+    half = (parts[..., 1] - parts[..., 0]) / 2
+    return [effects[0] + half, effects[1] - half]
 
 
 def _named(wrong: np.ndarray, fdr: float) -> np.ndarray:
