@@ -102,16 +102,75 @@ def test_changes_and_those_named():
     both = np.concatenate([same.get_offsets(), changed.get_offsets()])
     assert_allclose(both[np.argsort(both[:, 0]), 1], ordered["change"])
     assert to_hex(changed.get_facecolor()[0]) == to_hex(style.VERMILLION)
-    names = {t.get_text() for t in ax.texts}
-    shown = set(ordered.loc[where, "school"])
-    assert names
-    assert names <= shown
+    names = [t.get_text() for t in ax.get_xticklabels()]
+    assert names == ordered.loc[where, "school"].tolist()
     k = len(where)
     assert f"{k} of 60 can be said to have risen or fallen" in ax.get_title(loc="left")
     assert ax.get_ylabel() == "Change from 2015 to 2019 (points)"
     format_ = ax.yaxis.get_major_formatter()
     assert [format_(v, None) for v in (-0.1, 0.0, 0.05)] == ["-10", "0", "+5"]
     assert "5 % may be wrong" in " ".join(legend_texts(ax))
+
+
+def many_changes(n, n_named, long=False):
+    table = changes_table(n)
+    away = table["change"].abs().rank(ascending=False)
+    # Not the outermost alone: some whose bars stand among those of others.
+    table["named"] = away.isin(range(1, 2 * n_named, 2))
+    if long:
+        table["school"] = [f"Senior High School of the Holy Spirit {i:04d}" for i in range(n)]
+    return table
+
+
+def leaders_of(ax):
+    """Return where the lines to names begin, along the axis, and the names where they end."""
+    ax.figure.draw_without_rendering()
+    lines = [t for t in ax.texts if t.arrow_patch is not None]
+    names = {t.get_window_extent().x0 for t in lines}
+    assert len(names) == len(lines)
+    labels = {t.get_position()[0]: t for t in ax.get_xticklabels()}
+    return [(t.xy[0], labels[t.get_position()[0]]) for t in lines]
+
+
+@pytest.mark.parametrize("long", [False, True])
+@pytest.mark.parametrize(("n", "n_named"), [(287, 31), (120, 58), (30, 9), (60, 1)])
+def test_names_stand_clear_of_bars_and_of_each_other(n, n_named, long):
+    table = many_changes(n, n_named, long)
+    ax = plots.plot_changes(table)
+    ordered = table.sort_values("change", kind="stable").reset_index(drop=True)
+    led = leaders_of(ax)
+    boxes = [text.get_window_extent() for _, text in led]
+    whole, inside = ax.figure.bbox, ax.get_window_extent()
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    assert all(b.y1 < inside.y0 and whole.x0 <= b.x0 and b.x1 <= whole.x1 for b in boxes)
+    # Lines do not cross, and lead each name to its own bar.
+    ends = [box.x0 for box in boxes]
+    assert ends == sorted(ends)
+    assert [at for at, _ in led] == sorted(at for at, _ in led)
+    short = style.shorten(ordered["school"].tolist(), style.NAME)
+    for at, text in led:
+        assert ordered["named"][at]
+        assert text.get_text() == short[int(at)]
+    # Nothing else is written over what is drawn, and the legend not over names.
+    assert all(not t.get_text() for t in ax.texts)
+    under = [ax.xaxis.label.get_window_extent(), ax.get_legend().get_window_extent()]
+    assert min(b.y0 for b in boxes) >= under[0].y1 >= under[0].y0 >= under[1].y1
+    assert whole.y0 <= under[1].y0
+    assert inside.height > 0.4 * whole.height
+
+
+def test_what_is_not_named_is_said():
+    ax = plots.plot_changes(many_changes(287, 31))
+    assert ax.get_xlabel() == "287 schools: those that changed are named"
+    assert len(ax.get_xticks()) == 31
+    table = many_changes(287, 90)
+    ax = plots.plot_changes(table)
+    k = len(ax.get_xticks())
+    assert 40 < k < 60
+    assert ax.get_xlabel() == f"287 schools: of those that changed, the {k} that did most are named"
+    most = table[table["named"]].set_index("school")["change"].abs().nlargest(k)
+    assert {t.get_text() for t in ax.get_xticklabels()} == set(most.index)
+    assert plots.plot_changes(many_changes(287, 0)).get_xlabel() == "287 schools"
 
 
 def test_changes_that_nobody_can_be_named_of_and_lost_attrs():

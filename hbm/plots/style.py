@@ -202,7 +202,7 @@ def legend(
 
         figure = ax.get_figure()
         # Under the axis label, and the tick labels if there are any.
-        down = (1.9 + 1.6 * (len(ax.get_xticks()) > 0)) * TEXT / 72
+        down = (ax.bbox.y0 - ax.xaxis.get_tightbbox().y0) / figure.dpi + 0.05
         under = ax.transAxes + ScaledTranslation(0, -down, figure.dpi_scale_trans)
         place = {"loc": "upper left", "bbox_to_anchor": (0.0, 0.0), "bbox_transform": under}
         # Letters of a legend are smaller; beside them stand a mark and some space.

@@ -11,7 +11,7 @@ import xarray as xr
 from scipy.special import ndtri
 
 from hbm.hierarchy.fitted import Fitted, read_panel
-from hbm.plots import inputs, marks, style
+from hbm.plots import inputs, leaders, marks, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -203,8 +203,9 @@ def plot_changes(table: pd.DataFrame, *, prob: float | None = None, ax: Axes | N
     -------
     matplotlib.axes.Axes
         The group that fell most is at the left: a point at its estimated change, and its interval;
-        a ring at the raw change. Those of which the table says that they changed are diamonds, and
-        named as far as names fit.
+        a ring at the raw change. Those of which the table says that they changed are diamonds.
+        Where there is no room for the names of all groups they alone are named, below and with a
+        line to each; if not all of these fit either, those that changed most.
 
     Raises
     ------
@@ -234,7 +235,7 @@ def plot_changes(table: pd.DataFrame, *, prob: float | None = None, ax: Axes | N
     n = len(labels)
     x, named = np.arange(n), table["named"].to_numpy(dtype=bool)
 
-    ax = style.axes(ax, grid="y")
+    ax = style.axes(ax, grid="y", size=(8, 6) if n > style.MANY else (8, 5))
     ax.axhline(0, color=style.BLACK, lw=1, zorder=1)
     area = marks.dot_size(n) ** 2
     ax.scatter(
@@ -277,11 +278,22 @@ def plot_changes(table: pd.DataFrame, *, prob: float | None = None, ax: Axes | N
         f"{style.count(n, name)} by change{years}{net}\n"
         f"{named.sum() or 'none'} of {n} can be said to have risen or fallen",
     )
-    style.legend(ax, handles, below=n > style.MANY)
-    if n > style.MANY:
-        clearest = np.flatnonzero(named)
-        away = np.abs(table["change"].to_numpy()[clearest])
-        clearest = clearest[np.argsort(-away, kind="stable")]
-        y = table["change"].to_numpy()[clearest]
-        style.label_points(ax, clearest, y, [labels[i] for i in clearest])
+    crowded = not len(ax.get_xticks())
+    if crowded and named.any():
+        _name_changed(ax, table, labels, name)
+    style.legend(ax, handles, below=crowded)
     return ax
+
+
+def _name_changed(ax: Axes, table: pd.DataFrame, labels: list[str], name: str) -> None:
+    """Name those that changed, where there is no room for all groups: the most changed first."""
+    named = np.flatnonzero(table["named"])
+    away = table["change"].abs().to_numpy()[named]
+    first = named[np.argsort(-away, kind="stable")]
+    lower = table["lower"].to_numpy()[first]
+    short = style.shorten(labels, style.NAME)  # different from those of all others
+    shown = leaders.name_some(ax, first, lower, [short[i] for i in first])
+    which = "those that changed are named"
+    if shown < len(named):
+        which = f"of those that changed, the {shown} that did most are named"
+    style.quantity(ax.xaxis, f"{style.count(len(labels), name)}: {which}")
