@@ -28,11 +28,11 @@ SIZES = np.array([[9, 12, 0, 14], [40, 38, 45, 50], [0, 0, 0, 7], [3, 1, 2, 4],
 pytestmark = pytest.mark.filterwarnings("ignore:.*Pareto k above")
 
 
-def tight(table, effect_year, n_draws, rng, levels=("authority",)):
+def tight(table, effect_year, n_draws, rng, levels=("authority",), truth=TRUTH):
     """Return a panel's model, and a fit whose population is the true one, but for a trace."""
     model = hbm.exams.panel(table, levels=levels)
     draws = {name: value * rng.normal(1, 1e-4, n_draws)
-             for name, value in TRUTH.items() if name in model.named_vars}  # fmt: skip
+             for name, value in truth.items() if name in model.named_vars}  # fmt: skip
     draws["eta"] = logit(TRUTH["mu"]) + rng.normal(0, 1e-4, n_draws)
     draws["effect_year"] = effect_year + rng.normal(0, 1e-4, (n_draws, len(effect_year)))
     # What integrals do not hang on.
@@ -123,6 +123,48 @@ def test_pits_are_those_of_dense_grids(unit, levels):
         assert found.loc[label, "pit"] == pytest.approx(below, abs=ENOUGH), label
         assert found.loc[label, "pit_sd"] == pytest.approx(sd_below, abs=ENOUGH, nan_ok=True), label
         assert found.loc[label, "observed"] == f.d.mean[f.d.last_cells[group]]
+
+
+def by_brute_force(d, year, group, design_effect):
+    """Return the PIT of a last mean, over all effects of a school's years at once.
+
+    The Beta of a mean is SciPy's: of n students it has the variance mu (1 - mu) / (N + 1).
+    """
+    cells = np.flatnonzero(d.cells.group == group)
+    cells = cells[np.argsort(d.cells.year[cells])]
+    at = d.cells.year[cells]
+    lag = np.abs(np.subtract.outer(np.array(YEARS)[at], np.array(YEARS)[at]))
+    chain = stats.multivariate_normal(
+        np.zeros(len(at)), TRUTH["tau_school"] ** 2 * TRUTH["persistence"] ** lag
+    )
+    coarse, w = D[::4], np.exp(LOG_NU_WEIGHTS)
+    grids = np.meshgrid(*[coarse] * len(at), indexing="ij")
+    density = chain.pdf(np.stack(grids, axis=-1))
+    for i, cell in enumerate(cells):
+        mu = expit(logit(TRUTH["mu"]) + year[at[i]] + coarse)[:, None]
+        n, mean, nu = d.n[cell], d.mean[cell], np.exp(LOG_NU)
+        if i == len(cells) - 1:
+            size = (n * (nu + 1) - 1) / design_effect
+            values = stats.beta.cdf(mean, mu * size, (1 - mu) * size) @ w
+        else:
+            seen = BETA.summary_logp(mean, d.sd[cell], n, mu, nu, design_effect - 1)
+            shape = [-1 if axis == i else 1 for axis in range(len(cells))]
+            density = density * (np.exp(seen - seen.max()) @ w).reshape(shape)
+    return (density * values).sum() / density.sum()
+
+
+def test_means_of_clustered_students_spread_as_they_are_predicted_to():
+    """Where what students share counts for much: a PIT that forgets it is far off."""
+    truth = TRUTH | {"design_effect": 6.0}
+    sizes = np.array([[150, 80, 0, 120], [0, 30, 40, 0]])
+    table = hbm.simulate.exam_panel([1, 1], sizes, years=YEARS, **truth, random_seed=10)[0]
+    year, rng = np.array([0.05, -0.1, 0.1, 0.0]), np.random.default_rng(1)
+    model, fit = tight(table, year, 60, rng, (), truth)
+    found = hbm.loo_pit(model, fit, "last_year").table["pit"]
+    d = read_panel(fit, model).d
+    for group in range(2):
+        assert found[group] == pytest.approx(by_brute_force(d, year, group, 6.0), abs=ENOUGH)
+        assert abs(found[group] - by_brute_force(d, year, group, 1.0)) > 10 * ENOUGH
 
 
 def test_the_effect_of_a_last_year_has_a_closed_form_with_normal_errors():
