@@ -416,6 +416,53 @@ def test_checks_that_are_not_given_are_made(tmp_path):
     assert "Does it predict each country rightly from the others?" in page.text
 
 
+@pytest.mark.filterwarnings("ignore:.*Pareto k above")
+def test_of_a_panel_last_years_are_left_out(tmp_path):
+    model = panel_model()
+    fit = two_chains(fake_panel())
+    page = write(tmp_path, model, fit, checks=None)
+    assert "with other students of the same schools?" in page.text
+    asked = "Does it predict the last year of each school rightly from the years before?"
+    assert page.text.count(asked) == 1
+    tests = hbm.loo_pit(model, fit, "last_year").tests
+    shown = [[row[0], row[2]] for row in page.tables[2][1:]]
+    assert shown == tests[["test", "finding"]].to_numpy().tolist()
+
+
+@pytest.mark.parametrize("unit", ["last_year", "school"])
+def test_what_a_check_cannot_tell_is_said_beside_it(tmp_path, unit):
+    model, fit = panel_model(), fake_panel(50)
+    d = model.description
+    names = pd.DataFrame({"school": d.levels[-1].labels, "year": 2019})
+    names["school_name"] = [*("<b>" + names["school"][:-1]), names["school"].iloc[-1]]
+    table = pd.DataFrame({unit: d.unit_labels(unit), "pit": 0.5})
+    table["pareto_k"] = [0.1, 0.65, 0.3, 0.61, 0.2, 0.9]
+    pit = hbm.LooPit(True, 0.4, table, unit, good_k=0.6)
+    page = write(tmp_path, model, fit, checks=[FINE, pit], names=names)
+    units = {"last_year": "last years", "school": "schools"}[unit]
+    assert f"Of 3 of 6 {units} that is uncertain." in page.text
+    called = []
+    for i in (1, 3, 5):
+        label = d.levels[-1].labels[i]
+        year = d.cells.years[d.cells.year[d.cells.group == i]].max()
+        name = label if i == 5 else f"<b>{label} ({label})"
+        called.append(f"{name} in {year}" if unit == "last_year" else name)
+    assert f"(Pareto k above 0.60): {', '.join(called)}." in page.text
+    sure = hbm.LooPit(True, 0.4, table, unit, good_k=0.95)
+    page = write(tmp_path, model, fit, checks=[FINE, sure], names=names)
+    assert "uncertain" not in page.text
+    assert "Pareto" not in page.text
+
+
+def test_of_many_uncertain_units_twenty_are_named(tmp_path):
+    model, fit = exams()
+    table = pd.DataFrame({"student": [f"s{i}" for i in range(30)], "pit": 0.5, "pareto_k": 1.0})
+    page = write(tmp_path, model, fit, checks=[FINE, hbm.LooPit(True, 0.4, table, "student")])
+    assert "Of 30 of 30 students that is uncertain." in page.text
+    assert "s18, s19 and 10 more." in page.text
+    assert "s20" not in page.text
+
+
 def test_models_are_compared(tmp_path):
     model, fit = exams()
     table = pd.DataFrame(

@@ -326,6 +326,17 @@ def test_a_report_says_what_a_p_value_is_and_can_be_made_by_hand():
     )
 
 
+def test_a_report_says_of_which_units_it_is_not_sure():
+    table = pd.DataFrame({"school": list("abcd"), "pit": [0.1, 0.4, 0.7, 0.8]})
+    table["pareto_k"] = [0.2, 0.69, 0.71, 0.5]
+    pit = LooPit(True, 0.5, table, "school")
+    assert pit.doubtful == ["c"]
+    assert "1 of these with a Pareto k above 0.70, whose PITs may be off: 'c'" in str(pit)
+    assert LooPit(True, 0.5, table, "school", good_k=0.5).doubtful == ["b", "c"]
+    assert "Pareto" not in str(LooPit(True, 0.5, table, "school", good_k=0.8))
+    assert LooPit(True, 0.5, table.drop(columns="pareto_k"), "school").doubtful == []
+
+
 # False alarms.
 
 

@@ -147,7 +147,8 @@ def loo_pit(
         table["pit_sd"] = pit_of_sds
         tests = _tests_of_groups(fitted, model, unit, table["pit"], table["pit_sd"])
     p_value = min(1.0, len(tests) * min(test["p"] for test in tests))
-    return LooPit(p_value >= PIT_LEVEL, p_value, table, unit, pd.DataFrame(tests))
+    tested = pd.DataFrame(tests)
+    return LooPit(p_value >= PIT_LEVEL, p_value, table, unit, tested, float(result.good_k))
 
 
 def _individuals_below(f: Fitted) -> Floats:

@@ -2,11 +2,12 @@
 
 import html
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from hbm.tables.messages import some
 from hbm.tables.words import plural
 
 __all__ = ["PIT_LEVEL", "LooPit", "PredictiveCheck", "in_unit"]
@@ -116,6 +117,8 @@ class LooPit:
     tests : pandas.DataFrame, optional
         One row a test: ``test``, of what; ``p``, its p value; ``finding``, in words; and, where
         small and large groups are compared, ``small`` and ``large``, their average PITs.
+    good_k : float, default 0.7
+        Pareto k up to which leaving out can be trusted; of few draws it is lower.
     """
 
     ok: bool
@@ -123,6 +126,14 @@ class LooPit:
     table: pd.DataFrame
     unit: str
     tests: pd.DataFrame | None = None
+    good_k: float = 0.7
+
+    @property
+    def doubtful(self) -> list[Any]:
+        """Labels of the units whose Pareto k is too high, so that their PITs may be off."""
+        if "pareto_k" not in self.table:
+            return []
+        return self.table.loc[self.table["pareto_k"] > self.good_k, self.unit].tolist()
 
     @property
     def verdict(self) -> str:
@@ -148,6 +159,11 @@ class LooPit:
             f"  {len(self.table)} units ({self.unit}); right predictions would look as wrong as "
             f"these at most {_in_100(self.p_value)} times in 100 (fails below {100 * PIT_LEVEL:g})"
         )
+        if self.doubtful:
+            head += (
+                f"\n  {len(self.doubtful)} of these with a Pareto k above {self.good_k:.2f}, "
+                f"whose PITs may be off: {some(self.doubtful)}"
+            )
         if self.tests is None:
             return head
         width = max(map(len, self.tests["test"]))

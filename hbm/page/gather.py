@@ -171,9 +171,7 @@ def _checks(
     model: pm.Model, fit: xr.DataTree, d: Description, rng: np.random.Generator
 ) -> tuple[PredictiveCheck | LooPit, ...]:
     same = check_predictive(model, fit, random_seed=rng)
-    if d.panel:  # of which no PITs are made
-        return same, check_predictive(model, fit, new_groups=True, random_seed=rng)
-    return same, loo_pit(model, fit, d.group)
+    return same, loo_pit(model, fit, d.last or d.group)
 
 
 def _sampled(fit: xr.DataTree) -> dict[str, object]:

@@ -15,6 +15,7 @@ from hbm.tables.words import plural
 __all__ = ["Verdict", "headline", "verdicts"]
 
 _FEW_ERRORS = 2  # standard errors of a difference, within which models predict alike
+_NAMED = 20  # units that are named of those of which a check is uncertain
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def verdicts(t: Tables) -> list[Verdict]:
     """Return what was found of the draws, of the model, and of the model beside others."""
     found = [_of_draws(t)]
     for check in t.checks:
-        found.append(_of_check(check) if isinstance(check, PredictiveCheck) else _of_pit(check))
+        found.append(_of_check(check) if isinstance(check, PredictiveCheck) else _of_pit(check, t))
     return found if t.comparison is None else [*found, _of_comparison(t.comparison, t.d.group)]
 
 
@@ -108,12 +109,40 @@ def _of_check(check: PredictiveCheck) -> Verdict:
     return Verdict(asked, said, check.ok, ["of the data", "observed", "expected", "verdict"], rows)
 
 
-def _of_pit(pit: LooPit) -> Verdict:
+def _of_pit(pit: LooPit, t: Tables) -> Verdict:
+    group, unit = words_of(t.d.group), words_of(pit.unit)
+    asked = f"Does it predict each {unit} rightly from the others?"
+    if t.d.panel and pit.unit == t.d.last:
+        asked = f"Does it predict the {unit} of each {group} rightly from the years before?"
     said = pit.verdict if not pit.ok else f"Yes: {pit.verdict[0].lower()}{pit.verdict[1:]}"
-    asked = f"Does it predict each {words_of(pit.unit)} rightly from the others?"
     said = said if pit.ok else f"Not in all respects. {said}"
+    advice = []
+    if pit.doubtful:
+        said += f" Of {len(pit.doubtful)} of {count(len(pit.table), pit.unit)} that is uncertain."
+        advice.append(
+            "What the model learns hangs on these so much that it can hardly be said what it would "
+            f"have learned without one of them (Pareto k above {pit.good_k:.2f}): "
+            f"{_called(pit, t)}."
+        )
     tests = pd.DataFrame() if pit.tests is None else pit.tests[["test", "p", "finding"]]
-    return Verdict(asked, said, pit.ok, *_rows_of(tests))
+    return Verdict(asked, said, pit.ok, *_rows_of(tests), advice)
+
+
+def _called(pit: LooPit, t: Tables) -> str:
+    """Say which units are doubtful, by the names of their groups where these are known."""
+    names = {x: _named(x, name) for x, name in t.names.get(pit.unit, {}).items()}
+    if t.d.panel and pit.unit == t.d.last:
+        years = t.d.cells.years[t.d.cells.year[t.d.last_cells]]
+        groups = (_named(x, name) for x, name in t.names[t.d.group].items())
+        called = (f"{group} in {year}" for group, year in zip(groups, years, strict=True))
+        names = dict(zip(t.d.unit_labels(pit.unit), called, strict=True))
+    shown = [names.get(label, str(label)) for label in pit.doubtful]
+    more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
+    return ", ".join(shown[:_NAMED]) + more
+
+
+def _named(label: str, name: str) -> str:
+    return name if name == label else f"{name} ({label})"
 
 
 def _of_comparison(table: pd.DataFrame, group: str) -> Verdict:

@@ -74,8 +74,9 @@ def report(
         one; or the table that it made.
     checks : sequence of Diagnosis, PredictiveCheck or LooPit, optional
         Results of :func:`hbm.diagnose`, :func:`hbm.check_predictive` and :func:`hbm.loo_pit`, so
-        that they are not made twice. By default all three are made here. If the list has none of
-        the model, the page says that the model was not checked.
+        that they are not made twice. By default all three are made here, of a panel with the last
+        year of each group left out. If the list has none of the model, the page says that the model
+        was not checked.
     licence : str, optional
         Where the data are from, and under which licence.
     random_seed : int or numpy.random.Generator, optional
