@@ -208,6 +208,7 @@ def test_each_section_says_what_the_tables_say(exam_page):
 
 
 def test_authorities_say_what_shrinkage_says(exam_page):
+    assert "An authority's estimate is that of a school in its middle" in exam_page.text
     table = hbm.shrinkage(exams()[1], "authority").set_index("authority")
     head, *rows = exam_page.tables["sums parents"]
     assert head == ["authority", "schools", "students", "raw mean", "estimate", "interval"]

@@ -359,6 +359,23 @@ def test_it_prints_the_school_and_the_tables(at):
     assert len(reader.column(1)) == 40
 
 
+def test_on_paper_what_is_folded_is_unfolded_and_nothing_is_for_a_pointer(at):
+    def checks(reader):
+        return reader.run("return document.querySelector('.verdict td').checkVisibility()")
+
+    def arrows(reader):
+        button = "getComputedStyle(document.querySelector('#table thead button'), '::after')"
+        return reader.run(f"return {button}.display") != "none"
+
+    screen = at("#school=0012")
+    assert (checks(screen), arrows(screen)) == (False, True)
+    paper = at("#school=0012", media="print")
+    assert (checks(paper), arrows(paper)) == (True, False)
+    # As buttons these would be missing from the heads of all pages of a table but the first.
+    display = "return getComputedStyle(document.querySelector('#table thead button')).display"
+    assert paper.run(display) == "contents"
+
+
 def test_without_javascript_it_is_a_document(start, page):
     browser = start(**{"profile.managed_default_content_settings.javascript": 2})
     browser.get(page + "#school=0012")

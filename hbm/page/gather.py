@@ -32,7 +32,7 @@ __all__ = ["SHOWN", "STEPS", "Tables", "gather"]
 
 SHOWN = "the model of this page"  # what it is called beside others
 STEPS = 8  # that `gather` tells of
-_MOST_DRAWS = 500  # that shares, and predictions of the next year, are averaged over
+_MOST_DRAWS = 500  # for shares, and for what is predicted of a year
 _OF_RANKS = ["expected_rank", "rank_lower", "rank_upper", "joint_lower", "joint_upper"]
 
 
@@ -131,7 +131,7 @@ def gather(
     given = [check for check in checks or () if isinstance(check, Diagnosis)]
     diagnosis = given[-1] if given else diagnose(fit)
     tell("checking the model")
-    of_model = _checks(model, fit, d, rng) if checks is None else _of_model(checks)
+    of_model = _checks(model, fit, few, d, rng) if checks is None else _of_model(checks)
     tell("comparing models")
     if compare is not None and not isinstance(compare, pd.DataFrame):
         compare = compare_models({SHOWN: (model, fit), **compare}, d.group)
@@ -168,10 +168,12 @@ def gather(
 
 
 def _checks(
-    model: pm.Model, fit: xr.DataTree, d: Description, rng: np.random.Generator
+    model: pm.Model, fit: xr.DataTree, few: xr.DataTree, d: Description, rng: np.random.Generator
 ) -> tuple[PredictiveCheck | LooPit, ...]:
     same = check_predictive(model, fit, random_seed=rng)
-    return same, loo_pit(model, fit, d.last or d.group)
+    if d.panel:  # of which each draw takes long
+        return same, loo_pit(model, few, d.last)
+    return same, loo_pit(model, fit, d.group)
 
 
 def _sampled(fit: xr.DataTree) -> dict[str, object]:

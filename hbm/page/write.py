@@ -103,7 +103,8 @@ def report(
     -----
     Numbers are those of :func:`hbm.shrinkage`, :func:`hbm.ranks`, :func:`hbm.shares`,
     :func:`hbm.variance_shares` and, of a panel, :func:`hbm.estimates`, :func:`hbm.changes` and
-    :func:`hbm.predict`; shares and predictions of at most some 500 draws, evenly apart. The CSV
+    :func:`hbm.predict`; shares, predictions and, of a panel, PITs of at most some 500 draws, evenly
+    apart. The CSV
     file that the page offers has them in full, to six digits; a text in it that a spreadsheet would
     take for a formula begins with an apostrophe.
 
