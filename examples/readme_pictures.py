@@ -53,7 +53,8 @@ def screenshot(page: Path, school: str, file: Path) -> None:
 
 def main(argv=None):
     parser = common.parser("Make the pictures of the README.", "readme")
-    parser.set_defaults(seed=1, out=Path(__file__).resolve().parent / "pictures")
+    # Without draws to tune, independent ones are taken.
+    parser.set_defaults(seed=1, tune=None, out=Path(__file__).resolve().parent / "pictures")
     options = parser.parse_args(argv)
     results = hbm.load_dataset("diploma")
     table = hbm.exam_table(results, course="Mathematics 30-1", year=2016)
