@@ -19,7 +19,7 @@ from scipy.stats import norm
 import hbm
 from hbm import loo
 from hbm.checks.units import log_likelihoods
-from hbm.hierarchy.fitted import read_fit
+from hbm.hierarchy.fitted import read_all, read_fit
 from hbm.hierarchy.marginal import marginal
 from hbm.hierarchy.nodes import node_of
 from hbm.students.law import Evidence
@@ -103,13 +103,13 @@ def compare_by_unit(name, table, unit, density, **options):
     fits = fits_without(build, table, unit)
     model, fit = fits.pop(WHOLE)
     found = loo(model, fit, unit, refit=build, table=table, random_seed=2)
-    seen = read_fit(fit, model)
+    seen = read_all(fit, model)
     log_liks = log_likelihoods(seen, unit)
     rng = np.random.default_rng(3)
     exact, errors = [], []
     for position, label in enumerate(found.elpd_i[unit].to_numpy()):
         without, fit_without = fits[label]
-        given = read_fit(fit_without, without)
+        given = read_all(fit_without, without)
         elpd, error = with_error(density(given, label, rng), (4, DRAWS))
         # The standard error of importance sampling, as in Vehtari, Gelman and Gabry (2017).
         log_lik = log_liks[:, position]

@@ -8,17 +8,20 @@ import pytest
 from fakes import fake_fit
 from scipy.special import expit
 from test_chain_evidence import by_grids
+from test_exact_refits import compare_by_unit, log_mean_exp
 
 import hbm
 from hbm.checks.panel_units import chain_of
 from hbm.checks.refits import without
 from hbm.checks.units import of_new
 from hbm.hierarchy.fitted import read_panel
+from hbm.students.likelihoods import beta_summary_logp
 
 NATS = 1e-3
 YEARS = (2016, 2017, 2018, 2019)
 SIZES = np.array([[12, 30, 0, 8], [40, 0, 0, 35], [0, 0, 9, 0], [5, 6, 7, 8]])
 N_DRAWS = 2
+NEW_SCHOOLS = 200  # simulated for each draw, of a school left out
 TOP = {"eta": 0.6, "tau_school": 0.4, "tau_year": 0.15, "tau_authority": 0.3, "persistence": 0.9,
        "nu": 6.0, "tau_nu": 0.3, "design_effect": 1.5}  # fmt: skip
 
@@ -234,3 +237,42 @@ def test_a_chain_s_mean_is_that_of_its_school():
     rows = panel_table().query("school == 's4'").set_index("year")
     for of_year, year in zip(evidence, years, strict=True):
         assert expit(of_year.effect) == pytest.approx(rows.loc[year, "mean"], abs=0.02)
+
+
+# By importance sampling, and in earnest.
+
+
+@pytest.mark.calibration
+@pytest.mark.filterwarnings("ignore::hbm.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:Estimated shape parameter of Pareto")
+def test_eight_schools_of_three_years():
+    """Effects of new schools are simulated here, over all their years, and not integrated."""
+    sizes = np.array([[12, 10, 14], [40, 45, 38], [25, 0, 30], [60, 55, 66], [6, 9, 5],
+                      [30, 28, 35], [15, 18, 0], [80, 75, 90]])  # fmt: skip
+    table, _ = hbm.simulate.exam_panel([3, 3, 2], sizes, years=[2017, 2018, 2019], random_seed=6)
+
+    def density(given, label, rng):
+        rows = table[table["school"] == label].sort_values("year")
+        authority = given.d.positions["authority"][rows["authority"].iloc[0]]
+        around = given.effect("authority")[:, [authority]]
+        tau, rho = given.tau("school")[:, None], given.draws("persistence")[:, None]
+        log_nu, tau_nu, excess = (x[:, None] for x in given.within)
+        shape, before, total = (given.n_draws, NEW_SCHOOLS), None, 0.0
+        for row in rows.itertuples():
+            z = rng.standard_normal(shape)
+            if before is None:
+                deviation = tau * z
+            else:
+                kept = rho ** (row.year - before)
+                deviation = kept * deviation + tau * np.sqrt(1 - kept**2) * z
+            before = row.year
+            year = given.draws("effect_year")[:, [given.d.cells.position(row.year)]]
+            nu = np.exp(log_nu + tau_nu * rng.standard_normal(shape))
+            mu = expit(around + year + deviation)
+            seen = row.mean, row.sd, row.n_students
+            total = total + beta_summary_logp(*seen, mu, nu, excess)
+        return log_mean_exp(total)
+
+    z, *_ = compare_by_unit("exams.panel", table, "school", density)
+    # Of eight standard Normals the largest exceeds it once in two thousand times.
+    assert np.abs(z).max() < 4
