@@ -1,8 +1,9 @@
 """Models without grids: Normal groups, and groups that are all one.
 
-Of Normal groups that share one sd all effects have closed forms given tau and sigma, so that these
-two alone are drawn by importance sampling, as of meta-analyses by Röver (2020, bayesmeta). Where
-all groups are one there are no effects, and eta and log nu are all there is.
+Of Normal groups that share one sd all effects have closed forms given tau and sigma, and so have
+the coefficients of predictors: these two alone are drawn by importance sampling, as of
+meta-analyses by Röver (2020, bayesmeta). Where all groups are one there are no effects, and eta and
+log nu are all there is.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import pymc as pm
 from numpy.typing import NDArray
 
 from hbm.hierarchy.description import Description
-from hbm.sampling.direct.problem import half_normal, log_likelihood_of, read_plain
+from hbm.sampling.direct.problem import half_normal, known, log_likelihood_of, read_plain
 
 __all__ = ["Closed", "read_closed"]
 
@@ -62,8 +63,9 @@ def read_closed(model: pm.Model) -> Closed | str:
             return _as_one(d, priors)
         return "its groups have effects on a scale without closed forms"
     own, tau = d.effect(d.group), f"tau_{d.group}"
+    moved = {"beta_contrast"} if d.predictors is not None else set()
     if len(d.levels) == 1 and free in (
-        {d.law.effect, tau, own, d.law.spread},
+        {d.law.effect, tau, own, d.law.spread, *moved},
         {own, d.law.spread},
         {d.law.effect, d.law.spread},
     ):
@@ -98,7 +100,10 @@ def _normal(d: Description, priors: Any, *, pooled: bool, alone: bool) -> Closed
     """Of group means N(mean, s²/n) around effects N(mu, tau), with mu ~ N(mu_mean, mu_sd).
 
     With w = 1/(tau² + s²/n), what groups say of mu has the precision Σw, and the means have the
-    density Π √w exp(−w (mean − mu)²/2), whose integral over mu is that of a Normal.
+    density Π √w exp(−w (mean − mu)²/2), whose integral over mu is that of a Normal. Predictors
+    take x · beta, beta ~ N(0, beta_sd), off the means. With mu summed out what is left is a
+    regression of the means on x, both around what they say of mu, and the integral over beta is
+    that of a Normal in its turn.
     """
     law = d.law
     mean, sd = law.published(d.mean, d.sd, d.n)
@@ -110,6 +115,8 @@ def _normal(d: Description, priors: Any, *, pooled: bool, alone: bool) -> Closed
     origin = float(np.average(mean, weights=n))
     y, prior_mean = mean - origin, priors.mu_mean - origin
     prior_sd = 0.0 if alone else priors.mu_sd
+    x = known(d)[-1]
+    n_contrasts = x.shape[1]
 
     def top(z):
         sigma = priors.sigma * half_normal(z[:, -1:])
@@ -128,6 +135,17 @@ def _normal(d: Description, priors: Any, *, pooled: bool, alone: bool) -> Closed
         precision = w.sum(axis=1) + 1 / prior_sd**2
         return w, (w @ y + prior_mean / prior_sd**2) / precision, precision
 
+    def of_beta(w, centre, precision):
+        """Return what predictors say of mu, and mean and precision of beta given tau and sigma."""
+        says = (w @ x) / precision[:, None]
+        away = x - says[:, None]
+        weighted = np.swapaxes(away, 1, 2) * w[:, None]
+        of_prior = says[:, :, None] * says[:, None] / prior_sd**2
+        whole = weighted @ away + of_prior + np.eye(n_contrasts) / priors.beta_sd**2
+        pull = (weighted @ (y - centre[:, None])[..., None])[..., 0]
+        pull += says * (centre - prior_mean)[:, None] / prior_sd**2
+        return says, np.linalg.solve(whole, pull[..., None])[..., 0], whole
+
     def log_likelihood(z):
         tau, sigma, v = top(z)
         if sums is not None:
@@ -140,21 +158,37 @@ def _normal(d: Description, priors: Any, *, pooled: bool, alone: bool) -> Closed
         if not alone:
             result -= ((centre - prior_mean) / prior_sd) ** 2 / 2
             result -= np.log(precision * prior_sd**2) / 2
+        if n_contrasts:
+            _, beta, whole = of_beta(w, centre, precision)
+            result += np.einsum("ni,nij,nj->n", beta, whole, beta) / 2
+            result -= np.linalg.slogdet(whole * priors.beta_sd**2)[1] / 2
         return result
 
     def values(z, rng):
         tau, sigma, v = top(z)
-        _, centre, precision = of_mu(tau, v)
+        w, centre, precision = of_mu(tau, v)
+        predicted, of_contrasts = 0.0, {}
+        if n_contrasts:
+            says, beta, whole = of_beta(w, centre, precision)
+            half = np.linalg.inv(np.linalg.cholesky(whole))
+            beta = beta + (rng.standard_normal((len(z), 1, n_contrasts)) @ half)[:, 0]
+            centre = centre - (says * beta).sum(axis=1)
+            predicted = beta @ x.T
+            of_contrasts = {
+                "beta_contrast": beta,
+                "beta": beta @ d.predictors.contrasts.T,
+            }
         mu = centre + rng.standard_normal(len(z)) / np.sqrt(precision)
         # As a step from mu: with tau = 0 it is mu.
         pulled = tau**2 / (tau**2 + v)
-        effect = mu[:, None] + pulled * (y - mu[:, None])
+        around = mu[:, None] + predicted
+        effect = around + pulled * (y - around)
         effect += np.sqrt(pulled * v) * rng.standard_normal(v.shape)
         return {
             law.effect: mu + origin,
             d.mean_name: effect + origin,
             f"tau_{d.group}": tau[:, 0],
             law.spread: sigma[:, 0],
-        }
+        } | of_contrasts
 
     return Closed(2 if pooled else 1, len(n), log_likelihood, values)

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from hbm.sampling.direct.grids import compiled, position, value_at
+from hbm.sampling.direct.grids import compiled, plus, position, value_at
 from hbm.sampling.direct.inverse import draw
 from hbm.students.summary_density import size_of
 
@@ -34,13 +34,13 @@ def _taps(at, n, out):
 
 
 @compiled
-def downward(thetas, nodes, tree, grids, logs, n_points, of_group, messages, start, step, which,
-             rows, uniform, effects, log_nu):  # fmt: skip
+def downward(thetas, shifts, middles, nodes, tree, grids, logs, n_points, of_group, messages,
+             start, step, which, rows, uniform, effects, log_nu):  # fmt: skip
     """Draw all effects for each of a few θ that went :func:`hbm.sampling.direct.tree.upward`.
 
     Parameters
     ----------
-    thetas, nodes, tree, grids, n_points, of_group, messages, start, step
+    thetas, shifts, middles, nodes, tree, grids, n_points, of_group, messages, start, step
         As there.
     logs : tuple
         Log densities of the pairs of effects, where each group's begin, and of how many excesses
@@ -50,7 +50,8 @@ def downward(thetas, nodes, tree, grids, logs, n_points, of_group, messages, sta
     uniform : numpy.ndarray, shape (n_draws, n_nodes + 2 n_groups)
         Uniform random numbers.
     effects : numpy.ndarray, shape (..., n_nodes + n_groups)
-        Its rows are overwritten: the grand mean, effects from the top down, and the groups'.
+        Its rows are overwritten: the grand mean, effects from the top down, and the groups'; above
+        the groups less what predictors add.
     log_nu : numpy.ndarray, shape (..., n_groups)
         Its rows are overwritten.
     """
@@ -82,8 +83,8 @@ def downward(thetas, nodes, tree, grids, logs, n_points, of_group, messages, sta
             else:
                 grid = (first[s] * scale, apart[s] * scale, anchor[s], 0.0)
             own = of_group[b, at_eta[s] : at_eta[s] + n_g]
-            eta = draw(own, n_g, grid, effects[to, parent[s]], theta[n_levels - 1],
-                       u[n_nodes + s], work)  # fmt: skip
+            eta = draw(own, n_g, grid, plus(effects[to, parent[s]], shifts[b, s]),
+                       theta[n_levels - 1], u[n_nodes + s], work)  # fmt: skip
             effects[to, n_nodes + s] = eta
             i = _taps(position(grid, eta), n_g, taps)
             long = n_kinds * n_h
@@ -95,9 +96,10 @@ def downward(thetas, nodes, tree, grids, logs, n_points, of_group, messages, sta
                     c = taps[j] * (nodes[b, kind] if n_kinds > 1 else 1.0)
                     for h in range(n_h):
                         f[h] += c * table[row + kind * n_h + h]
-            middle, tau = theta[n_levels], theta[n_levels + 1]
+            middle, tau = middles[b, s], theta[n_levels + 1]
             if size[s] > 0:
-                n_h, grid = _of_log_nu(f, n_h, x_first[s], x_apart[s], size[s], theta, own_f)
+                n_h, grid = _of_log_nu(f, n_h, x_first[s], x_apart[s], size[s], middle, theta,
+                                       own_f)  # fmt: skip
                 log_nu[to, s] = draw(own_f, n_h, grid, middle, tau, u[n_nodes + n_groups + s], work)
             else:
                 log_nu[to, s] = draw(f, n_h, (x_first[s], x_apart[s], 0.0, 0.0), middle, tau,
@@ -105,10 +107,10 @@ def downward(thetas, nodes, tree, grids, logs, n_points, of_group, messages, sta
 
 
 @compiled
-def _of_log_nu(f, n, start, step, size, theta, out):
+def _of_log_nu(f, n, start, step, size, middle, theta, out):
     """Turn a log density by the log of the size of a mean's law into one by log nu."""
     n_levels = len(theta) - 3
-    middle, tau, excess = theta[n_levels], theta[n_levels + 1], theta[n_levels + 2]
+    tau, excess = theta[n_levels + 1], theta[n_levels + 2]
     apart = max(min(0.6 * tau, 0.3), 12 * tau / (_MOST - 1), 1e-12)
     n_x = min(2 * math.ceil(6 * tau / apart) + 1, _MOST)
     first = middle - (n_x - 1) / 2 * apart

@@ -64,6 +64,7 @@ def draw_effects(
     """
     n, n_nodes, n_groups = len(chosen), len(problem.tree[0]), len(problem.d.n)
     effects, log_nu = np.empty((n, n_nodes + n_groups)), np.empty((n, n_groups))
+    k, c = problem.n_levels, problem.n_contrasts
     own, counts = np.unique(chosen, return_counts=True)
     rows = np.argsort(chosen, kind="stable")
     ends = np.append(0, np.cumsum(counts))
@@ -71,18 +72,21 @@ def draw_effects(
 
     def work(block: slice, room: "_Room") -> None:
         here = thetas[own[block]]
-        room.up(problem, tables, here, np.empty(len(here)), True)
+        seen = room.up(problem, tables, here, np.empty(len(here)), True)
         to = rows[ends[block.start] : ends[block.stop]]
         # Its own stream of numbers, whatever thread works on it.
         stream = np.random.Generator(np.random.SFC64([seed, block.start]))
         downward(
-            here, tables.nodes(here[:, -1]), problem.tree, tuple(tables.grids), tables.logs,
-            tables.n_points, room.of_group, room.messages, room.start, room.step,
+            *seen, problem.tree, tuple(tables.grids), tables.logs, tables.n_points, room.of_group,
+            room.messages, room.start, room.step,
             np.repeat(np.arange(len(here)), counts[block]), to,
             stream.random((len(to), n_nodes + 2 * n_groups)), effects, log_nu,
         )  # fmt: skip
 
     _share_out(problem, tables, len(own), threads, work)
+    if c:
+        above = np.concatenate(problem.x[:-1], axis=0) if k > 1 else np.empty((0, c))
+        effects[:, 1:n_nodes] += thetas[chosen, k + 3 : k + 3 + c] @ above.T
     return effects, log_nu
 
 
@@ -95,12 +99,16 @@ class _Room:
         self.messages = np.empty((n, n_nodes, tables.n_points))
         self.start, self.step = np.empty((n, n_nodes)), np.empty((n, n_nodes))
 
-    def up(self, problem: Problem, tables: Tables, thetas: Floats, out: Floats, keep: bool) -> None:
+    def up(self, problem: Problem, tables: Tables, thetas: Floats, out: Floats, keep: bool) -> Any:
+        """Go upward, and return what a way down goes by of θ."""
+        n_plain = problem.n_levels + 3
+        plain = np.ascontiguousarray(thetas[:, :n_plain])
+        seen = plain, *problem.moved(thetas), tables.nodes(plain[:, -1])
         upward(
-            thetas, tables.nodes(thetas[:, -1]), problem.tree, tables.sites, tuple(tables.grids),
-            tables.tables, tables.n_points, tables.reach, keep, out, self.of_group, self.messages,
-            self.start, self.step,
+            *seen, problem.tree, tables.sites, tuple(tables.grids), tables.tables, tables.n_points,
+            tables.reach, keep, out, self.of_group, self.messages, self.start, self.step,
         )  # fmt: skip
+        return seen
 
 
 def _share_out(

@@ -18,7 +18,7 @@ from hbm.hierarchy.description import Description
 from hbm.hierarchy.model import description_of
 from hbm.hierarchy.recipes import recipe_of
 
-__all__ = ["Problem", "half_normal", "log_likelihood_of", "read_plain", "read_problem"]
+__all__ = ["Problem", "half_normal", "known", "log_likelihood_of", "read_plain", "read_problem"]
 
 Floats = NDArray[np.float64]
 
@@ -39,8 +39,19 @@ class Problem:
         Prior of log nu, and the scale of that of tau_nu; or their values.
     excess_sd : float
         Scale of the half-normal prior of the excess, 0 where the design effect is known.
+    beta_sd, gamma_sd : float
+        Sds of the priors of the coefficients of predictors, by contrast, if there are any.
     fixed : bool
         Whether nothing is learned at the top: no pooling.
+
+    Notes
+    -----
+    θ is what all groups share: the tau of each level from the top down, log nu, tau_nu and the
+    excess, n_levels + 3 numbers; then, if there are predictors, beta and gamma by contrast. With x
+    what is known of a member and of all it stands in, effects less x · beta vary around their
+    parent's less its own as they would without predictors. So above the groups all effects are
+    taken less that, and groups alone are moved: by x · beta, and the middle of their log nu by
+    x · gamma.
     """
 
     d: Description
@@ -51,6 +62,8 @@ class Problem:
     log_nu_sd: float
     tau_nu: float
     excess_sd: float
+    beta_sd: float = 0.0
+    gamma_sd: float = 0.0
     fixed: bool = False
 
     @property
@@ -60,8 +73,15 @@ class Problem:
 
     @property
     def n_top(self) -> int:
-        """Number of coordinates at the top: those of the taus, log nu, tau_nu and the excess."""
-        return 0 if self.fixed else self.n_levels + 2 + (self.excess_sd > 0)
+        """Number of coordinates at the top: of θ, without an excess that is known."""
+        if self.fixed:
+            return 0
+        return self.n_levels + 2 + (self.excess_sd > 0) + 2 * self.n_contrasts
+
+    @property
+    def n_contrasts(self) -> int:
+        """Number of coefficients of predictors that are free, of each of beta and gamma."""
+        return self.x[-1].shape[1]
 
     @property
     def known_excess(self) -> float:
@@ -69,9 +89,9 @@ class Problem:
         return 0.0 if self.d.design_effect is None else float(self.d.design_effect) - 1
 
     def thetas(self, z: Floats) -> Floats:
-        """Return θ of coordinates in which the prior is standard Normal: (n, n_levels + 3)."""
-        k = self.n_levels
-        theta = np.empty((len(z), k + 3))
+        """Return θ of coordinates in which the prior is standard Normal: a row each."""
+        k, c = self.n_levels, self.n_contrasts
+        theta = np.empty((len(z), k + 3 + 2 * c))
         theta[:, k + 2] = self.known_excess
         if self.fixed:
             theta[:] = [*self.scales, self.log_nu_mean, self.tau_nu, self.known_excess]
@@ -81,7 +101,21 @@ class Problem:
         theta[:, k + 1] = self.tau_nu * half_normal(z[:, k + 1])
         if self.excess_sd > 0:
             theta[:, k + 2] = self.excess_sd * half_normal(z[:, k + 2])
+        if c:
+            theta[:, k + 3 : k + 3 + c] = self.beta_sd * z[:, -2 * c : -c]
+            theta[:, k + 3 + c :] = self.gamma_sd * z[:, -c:]
         return theta
+
+    def moved(self, thetas: Floats) -> tuple[Floats, Floats]:
+        """Return by how much predictors move groups, and the middles of log nu: (n, n_groups)."""
+        k = self.n_levels
+        beta, gamma = np.split(thetas[:, k + 3 :], 2, axis=1)
+        return beta @ self.x[-1].T, thetas[:, k : k + 1] + gamma @ self.x[-1].T
+
+    @cached_property
+    def x(self) -> list[Floats]:
+        """What is known of the members of each level and of all they stand in, by contrast."""
+        return known(self.d)
 
     @cached_property
     def tree(self) -> tuple[Any, ...]:
@@ -128,6 +162,21 @@ class Problem:
         return d.law.mean_logp(mean, 1.0, d.law.mean_of(eta), np.exp(log_size))
 
 
+def known(d: Description) -> list[Floats]:
+    """Return the predictors of members and of all they stand in: (n_members, n_contrasts) each."""
+    found: list[Floats] = []
+    for level in d.levels:
+        n = len(level.labels)
+        if d.predictors is None:
+            found.append(np.zeros((n, 0)))
+            continue
+        x = np.zeros((n, len(d.predictors.labels)))
+        x += d.predictors.x.get(level.name, 0.0)
+        above = found[-1][level.parent] if level.parent is not None else 0.0
+        found.append(x @ d.predictors.contrasts + above)
+    return found
+
+
 def half_normal(z: Floats) -> Floats:
     """Return the quantile of the standard half-normal law at Φ(z)."""
     return np.sqrt(2) * np.where(z < 0, erfinv(ndtr(z)), erfcinv(ndtr(-z)))
@@ -164,7 +213,8 @@ def read_problem(model: pm.Model) -> Problem | str:
     taus = [f"tau_{level.name}" for level in d.levels]
     spread, log_spread = d.law.spread, f"log_{d.spread_name}"
     learned = ["design_effect"] if d.design_effect is None else []
-    pooled = {d.effect(), *taus, spread, f"tau_{spread}", *learned, *own, log_spread}
+    moved = [] if d.predictors is None else ["beta_contrast", "gamma_contrast"]
+    pooled = {d.effect(), *taus, spread, f"tau_{spread}", *learned, *moved, *own, log_spread}
     at_top: dict[str, Any] = {
         "d": d,
         "top_mean": float(priors.eta_mean),
@@ -178,6 +228,8 @@ def read_problem(model: pm.Model) -> Problem | str:
             log_nu_sd=float(priors.nu_log_sd),
             tau_nu=float(priors.tau_nu),
             excess_sd=float(priors.design_effect_sd) if learned else 0.0,
+            beta_sd=float(priors.beta_sd),
+            gamma_sd=float(priors.gamma_sd),
             **at_top,
         )
     if free == {own[-1], log_spread} and len(d.levels) == 1:
@@ -207,9 +259,8 @@ def read_plain(model: pm.Model) -> tuple[Description, Any, set[str]] | str:
         return "it is no model of hbm.heights, hbm.scores or hbm.exams"
     if d.panel:
         return "its groups have results of several years"
-    if d.predictors is not None:
-        return "it has predictors"
-    derived = {"mu", d.mean_name, d.spread_name, *(f"mu_{level.name}" for level in d.levels)}
+    derived = {"beta", "gamma"} if d.predictors is not None else set()
+    derived |= {"mu", d.mean_name, d.spread_name, *(f"mu_{level.name}" for level in d.levels)}
     if (
         model.potentials
         or {variable.name for variable in model.observed_RVs} != {d.observed}

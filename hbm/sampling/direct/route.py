@@ -177,6 +177,11 @@ def _values(problem: Problem, drawn: Draws) -> dict[str, Any]:
     values[law.spread] = np.exp(drawn.thetas[:, k])
     values[f"tau_{law.spread}"] = drawn.thetas[:, k + 1]
     values["design_effect"] = 1 + drawn.thetas[:, k + 2]
+    if d.predictors is not None:
+        free = np.split(drawn.thetas[:, k + 3 :], 2, axis=1)
+        for name, contrasts in zip(("beta", "gamma"), free, strict=True):
+            values[f"{name}_contrast"] = contrasts
+            values[name] = contrasts @ d.predictors.contrasts.T
     eta = values[d.effect()] = drawn.effects[:, 0]
     values["mu"] = law.mean_of(eta)
     begin = 1

@@ -32,23 +32,29 @@ class Box:
     Attributes
     ----------
     low, high : numpy.ndarray, shape (n_levels + 3,)
-        Least and greatest θ. Taus may be lower than their `low`, which only says where points of
-        grids should not be farther apart.
+        Least and greatest θ, but for coefficients of predictors. Taus may be lower than their
+        `low`, which only says where points of grids should not be farther apart.
     m_low, m_high : numpy.ndarray, shape (n_groups,)
-        Where the groups' parents lie.
+        Where the groups' parents lie, each moved by what predictors say of the group.
+    nu_low, nu_high : numpy.ndarray, shape (n_groups,)
+        Where the middles of their log nu lie, moved likewise.
     """
 
     low: Floats
     high: Floats
     m_low: Floats
     m_high: Floats
+    nu_low: Floats
+    nu_high: Floats
 
     def nearest(self, thetas: Floats) -> Floats:
         """Return the nearest θ inside."""
         least = self.low.copy()
         k = len(least) - 3
         least[:k] = least[k + 1] = 0
-        return np.clip(thetas, least, self.high)
+        inside = thetas.copy()
+        inside[:, : k + 3] = np.clip(thetas[:, : k + 3], least, self.high)
+        return inside
 
 
 class Support:
@@ -76,7 +82,7 @@ class Support:
         n_groups = len(d.n)
         raw = d.law.raw_estimates(d.n, d.mean, d.sd, np.exp(problem.log_nu_mean))
         tau, tau_nu = box.high[k - 1], box.high[k + 1]
-        nu_low, nu_high = box.low[k], box.high[k]
+        nu_low, nu_high = box.nu_low, box.nu_high
         x_at, x_sd = _joined(
             raw.log_spread,
             raw.log_spread_se,
@@ -99,7 +105,7 @@ class Support:
             return problem.log_lik(i, eta, x, excess)
 
         def of_x_joint(i, x, eta):
-            return of_x(i, x, eta) + _envelope_of_both(x, nu_low, nu_high, tau_nu)
+            return of_x(i, x, eta) + _envelope_of_both(x, nu_low[i], nu_high[i], tau_nu)
 
         def of_eta(i, eta, x):
             return problem.log_lik(i, eta, x, excess)
@@ -134,14 +140,14 @@ def variances(problem: Problem, box: Box, seen: Support) -> tuple[Floats, float,
 
     That matters where log nu is not told: a variance is scaled as that of a mean.
     """
-    d, k = problem.d, problem.n_levels
-    low, high = box.low[k], box.high[k]
+    d = problem.d
+    low, high = box.nu_low.min(), box.nu_high.max()
     if not problem.untold.any() or high - low < 1e-9:
         return seen.variance[:, None], low, 1.0
     at = np.linspace(low, high, _VALUES)
     mu = d.law.mean_of(seen.estimate)[:, None]
     of_mean = d.law.mean_variance(d.n[:, None], mu, np.exp(at))
-    middle = d.law.mean_variance(d.n, mu[:, 0], np.exp((low + high) / 2))
+    middle = d.law.mean_variance(d.n, mu[:, 0], np.exp((box.nu_low + box.nu_high) / 2))
     scaled = seen.variance[:, None] * of_mean / middle[:, None]
     whole = np.where(problem.untold[:, None], scaled, seen.variance[:, None])
     return np.ascontiguousarray(whole), low, at[1] - at[0]

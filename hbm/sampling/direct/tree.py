@@ -7,6 +7,9 @@ sends on the sum of what it was sent, and the grand mean is summed out at the to
 effects of a group is tabulated once (:mod:`hbm.sampling.direct.tables`); the grids of all above
 are laid anew for each θ, where a Normal tree says that the posterior lies.
 
+Where there are predictors, each group is moved from its parent by what they say of it and of all it
+stands in: effects above the groups are less what these add.
+
 Nodes are numbered from the top down: 0 is the grand mean.
 """
 
@@ -14,7 +17,7 @@ import math
 
 import numpy as np
 
-from hbm.sampling.direct.grids import compiled, integral, value_at
+from hbm.sampling.direct.grids import compiled, integral, plus, value_at
 from hbm.sampling.direct.line import by_powers, message
 from hbm.students.summary_density import size_of
 
@@ -32,7 +35,7 @@ _SHARES = _SHARES / _SHARES.sum()
 
 
 @compiled
-def place(theta, tree, sites, reach, n_points, start, step, mean, sd):
+def place(theta, shift, middle, tree, sites, reach, n_points, start, step, mean, sd):
     """Lay the grids of the effects above the groups, for one θ.
 
     Each group is taken to say of its effect what a Normal would (`sites`), so that the posterior
@@ -42,6 +45,8 @@ def place(theta, tree, sites, reach, n_points, start, step, mean, sd):
     ----------
     theta : numpy.ndarray, shape (n_levels + 3,)
         tau of each level from the top down, log nu, tau_nu and the excess.
+    shift, middle : numpy.ndarray, shape (n_groups,)
+        By how much predictors move each group from its parent; and log nu, moved likewise.
     tree : tuple
         Parents and levels of the nodes, parents of the groups, mean and sd of the grand mean; an
         sd of 0 fixes it.
@@ -63,14 +68,14 @@ def place(theta, tree, sites, reach, n_points, start, step, mean, sd):
     wider = 1 + theta[n_levels + 2]
     precision, pull = np.zeros(n_nodes), np.zeros(n_nodes)
     last = variances.shape[1] - 1
-    at = min(max((theta[n_levels] - lowest) / apart, 0.0), float(last))
-    below = min(int(at), max(last - 1, 0))
-    share = at - below
     for s in range(len(parent)):
+        at = min(max((middle[s] - lowest) / apart, 0.0), float(last))
+        below = min(int(at), max(last - 1, 0))
+        share = at - below
         variance = variances[s, below] * (1 - share) + variances[s, min(below + 1, last)] * share
         weight = 1 / (variance * wider + own)
         precision[parent[s]] += weight
-        pull[parent[s]] += weight * estimate[s]
+        pull[parent[s]] += weight * plus(estimate[s], -shift[s])
     for a in range(n_nodes - 1, 0, -1):
         weight = 1 / (1 / precision[a] + theta[node_level[a]] ** 2)
         precision[node_parent[a]] += weight
@@ -154,10 +159,10 @@ def _weights_of_log_nu(middle, tau, start, step, n, estimate, precision, out):
 
 
 @compiled
-def _weights_of_size(theta, n, start, step, n_x, out):
+def _weights_of_size(middle, theta, n, start, step, n_x, out):
     """Weigh a grid of the log of the size of a mean's law so that Σ out f is ∫ f, log nu Normal."""
     n_levels = len(theta) - 3
-    middle, tau, excess = theta[n_levels], theta[n_levels + 1], theta[n_levels + 2]
+    tau, excess = theta[n_levels + 1], theta[n_levels + 2]
     for h in range(n_x):
         out[h] = 0.0
     fine = min(0.6, 0.3 / tau) if tau > 0 else 0.6
@@ -181,11 +186,11 @@ def _weights_of_size(theta, n, start, step, n_x, out):
 
 
 @compiled
-def _mend(rows, lowest, highest, weights, n_g, n_x, logs, begin, theta, n, start, step, level,
-          total):  # fmt: skip
+def _mend(rows, lowest, highest, weights, n_g, n_x, logs, begin, middle, theta, n, start, step,
+          level, total):  # fmt: skip
     """Sum anew, by points between those of the grid, where the terms of a sum nearly cancelled."""
     n_levels = len(theta) - 3
-    middle, tau, excess = theta[n_levels], theta[n_levels + 1], theta[n_levels + 2]
+    tau, excess = theta[n_levels + 1], theta[n_levels + 2]
     at = np.empty(7)
     for q in range(7):
         size = _size_of(n, math.exp(min(middle + tau * _ROOTS[q], 20.0)), excess)
@@ -226,14 +231,16 @@ def _over_log_nu(logs, begin, n_eta, n_kinds, n_x, nodes, middle, tau, out):
 
 
 @compiled
-def upward(thetas, nodes, tree, sites, grids, tables, n_points, reach, keep, sums, of_group,
-           messages, start, step):  # fmt: skip
+def upward(thetas, shifts, middles, nodes, tree, sites, grids, tables, n_points, reach, keep, sums,
+           of_group, messages, start, step):  # fmt: skip
     """Return log p(data | θ) of a few θ, and leave what a way down goes by.
 
     Parameters
     ----------
     thetas : numpy.ndarray, shape (n, n_levels + 3)
         As for :func:`place`.
+    shifts, middles : numpy.ndarray, shape (n, n_groups)
+        As there.
     nodes : numpy.ndarray, shape (n, n_nodes)
         Weights by which tables at a few excesses make that of each θ.
     tree, sites, grids, tables : tuple
@@ -263,7 +270,8 @@ def upward(thetas, nodes, tree, sites, grids, tables, n_points, reach, keep, sum
     total, level, relative = np.empty(most), np.empty(most), np.empty(most)
     weights = np.empty(n_x.max())
     for b in range(len(thetas)):
-        place(thetas[b], tree, sites, reach, n_points, start[b], step[b], mean, sd)
+        place(thetas[b], shifts[b], middles[b], tree, sites, reach, n_points, start[b], step[b],
+              mean, sd)  # fmt: skip
         messages[b] = 0.0
     at_root = n_points if top_sd > 0 else 1
     for s in range(len(parent)):
@@ -273,7 +281,8 @@ def upward(thetas, nodes, tree, sites, grids, tables, n_points, reach, keep, sum
         smooth = x_apart[s] ** 2 * x_precision[s] <= _SMOOTH**2
         for b in range(len(thetas)):
             theta = thetas[b]
-            tau = theta[n_levels - 1]
+            tau, middle = theta[n_levels - 1], middles[b, s]
+            lowest_mean = plus(start[b, above], shifts[b, s])
             scale = (1 + theta[n_levels + 2]) ** power[s] if power[s] > 0 else 1.0
             if curve[s] > 0:
                 grid = (first[s], apart[s], anchor[s], curve[s] * scale)
@@ -282,17 +291,17 @@ def upward(thetas, nodes, tree, sites, grids, tables, n_points, reach, keep, sum
             own = of_group[b, at_eta[s] : at_eta[s] + n_g]
             if size[s] == 0 and theta[n_levels + 1] < x_apart[s] and not smooth:
                 _over_log_nu(logs, at_table[s], n_g, n_kinds, n_h, nodes[b],
-                             (theta[n_levels] - x_first[s]) / x_apart[s],
+                             (middle - x_first[s]) / x_apart[s],
                              theta[n_levels + 1] / x_apart[s], own)  # fmt: skip
-                message(own, n_g, grid, tau, start[b, above], step[b, above], k,
-                        messages[b, above], work)  # fmt: skip
+                message(own, n_g, grid, tau, lowest_mean, step[b, above], k, messages[b, above],
+                        work)  # fmt: skip
                 continue
             if size[s] > 0:
-                lowest, highest = _weights_of_size(theta, size[s], x_first[s], x_apart[s], n_h,
-                                                   weights)  # fmt: skip
+                lowest, highest = _weights_of_size(middle, theta, size[s], x_first[s], x_apart[s],
+                                                   n_h, weights)  # fmt: skip
             else:
                 lowest, highest = _weights_of_log_nu(
-                    theta[n_levels], theta[n_levels + 1], x_first[s], x_apart[s], n_h, x_seen[s],
+                    middle, theta[n_levels + 1], x_first[s], x_apart[s], n_h, x_seen[s],
                     x_precision[s], weights,
                 )  # fmt: skip
             total[:n_g] = 0.0
@@ -311,8 +320,8 @@ def upward(thetas, nodes, tree, sites, grids, tables, n_points, reach, keep, sum
             for g in range(n_g):
                 total[g] = max(total[g], _LEAST)
             if size[s] > 0 and theta[n_levels + 1] < _NARROW:
-                _mend(rows, lowest, highest, weights, n_g, n_h, logs, at_table[s], theta, size[s],
-                      x_first[s], x_apart[s], level, total)  # fmt: skip
+                _mend(rows, lowest, highest, weights, n_g, n_h, logs, at_table[s], middle, theta,
+                      size[s], x_first[s], x_apart[s], level, total)  # fmt: skip
             plain = curve[s] == 0 and tau >= grid[1]
             if keep or not plain:
                 for g in range(n_g):
@@ -325,14 +334,14 @@ def upward(thetas, nodes, tree, sites, grids, tables, n_points, reach, keep, sum
                     for g in range(n_g):
                         relative[g] = total[g] * math.exp(max(level[g] - top, -600.0))
                 plain = by_powers(relative, top, n_g, anchor[s] + grid[0], grid[1], tau,
-                                  start[b, above], step[b, above], k, messages[b, above],
+                                  lowest_mean, step[b, above], k, messages[b, above],
                                   work)  # fmt: skip
                 if not plain and not keep:
                     for g in range(n_g):
                         own[g] = level[g] + math.log(total[g])
             if not plain:
-                message(own, n_g, grid, tau, start[b, above], step[b, above], k,
-                        messages[b, above], work)  # fmt: skip
+                message(own, n_g, grid, tau, lowest_mean, step[b, above], k, messages[b, above],
+                        work)  # fmt: skip
     for b in range(len(thetas)):
         for a in range(n_nodes - 1, 0, -1):
             above = node_parent[a]
