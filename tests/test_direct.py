@@ -38,7 +38,7 @@ def terms_of(model):
     shapes = model.eval_rv_shapes()
 
     def at(**given):
-        inputs = (np.full(shapes.get(name, ()), float(given[name])) for name in values)
+        inputs = (np.full(shapes.get(name, ()), np.asarray(given[name], float)) for name in values)
         return dict(zip(names, map(np.atleast_1d, function(*inputs)), strict=True))
 
     return at
@@ -56,22 +56,27 @@ def by_brute_force(model, theta):
     d = model.description
     at = terms_of(model)
     eta, x, m = np.linspace(-2, 3.6, 57), np.linspace(-0.5, 4.5, 41), np.linspace(-2, 3.6, 113)
-    taus, (log_nu, tau_nu, excess) = theta[:-3], theta[-3:]
+    k = len(d.levels)
+    taus, (log_nu, tau_nu, excess) = theta[:k], theta[k : k + 3]
+    beta, gamma = np.split(theta[k + 3 :], 2)
     own, of_spread, observed = f"eta_{d.group}", f"log_nu_{d.group}", model.observed_RVs[0].name
     given = {"eta": 0.0, "nu": math.exp(log_nu), "tau_nu": tau_nu, "design_effect": 1 + excess}
+    given |= {"beta_contrast": beta, "gamma_contrast": gamma}
     given |= {f"tau_{level.name}": t for level, t in zip(d.levels, taus, strict=True)}
     given |= {f"eta_{level.name}": 0.0 for level in d.levels} | {of_spread: 0.0}
     seen = np.array([[at(**given | {own: e, of_spread: y})[observed] for y in x] for e in eta])
-    of_x = np.array([at(**given | {of_spread: y})[of_spread][0] for y in x])
-    total = np.logaddexp.reduce(seen + of_x[:, None], axis=1) + np.log(x[1] - x[0])
+    of_x = np.array([at(**given | {of_spread: y})[of_spread] for y in x])
+    total = np.logaddexp.reduce(seen + of_x, axis=1) + np.log(x[1] - x[0])
     grid = eta
     for level, tau in zip(reversed(d.levels), reversed(taus), strict=True):
-        # Of an effect given its parent's, as the model has it.
-        for away in (-0.7, 0.1, 1.3):
-            term = at(**given | {f"eta_{level.name}": away})[f"eta_{level.name}"][0]
-            assert term == pytest.approx(normal(away, 0, tau))
-        kernel = normal(grid[:, None], m, tau)
-        sent = np.logaddexp.reduce(total[:, None, :] + kernel[:, :, None], axis=0)
+        # Of an effect given its parent's, as the model has it: a Normal around what its slope says.
+        effect = f"eta_{level.name}"
+        term = {e: at(**given | {effect: e})[effect] for e in (-1.0, -0.7, 0.1, 1.0)}
+        moved = tau**2 * (term[1.0] - term[-1.0]) / 2
+        assert term[-0.7] == pytest.approx(normal(-0.7, moved, tau))
+        assert term[0.1] == pytest.approx(normal(0.1, moved, tau))
+        kernel = normal(grid[:, None, None], m[:, None] + moved, tau)
+        sent = np.logaddexp.reduce(total[:, None, :] + kernel, axis=0)
         sent += np.log(grid[1] - grid[0])
         parent = np.zeros(len(level.labels), int) if level.parent is None else level.parent
         total = np.zeros((len(m), parent.max() + 1))
@@ -84,8 +89,24 @@ def by_brute_force(model, theta):
 
 def tables_for(problem, theta):
     """Return tables for one θ, whose parents may lie anywhere near the data."""
-    n = len(problem.d.n)
-    return tabulate(problem, Box(theta, theta, np.full(n, -2.0), np.full(n, 3.0)))
+    n, plain = len(problem.d.n), theta[: problem.n_levels + 3]
+    middle = problem.moved(theta[None])[1][0]
+    box = Box(plain, plain, np.full(n, -2.0), np.full(n, 3.0), middle, middle)
+    return tabulate(problem, box)
+
+
+def four(least=3, by=(2, 1, 1)):
+    return small((least, 8, 40, 9), by)
+
+
+def known_of(table):
+    """Return a table with two columns that are known of schools, and one of authorities."""
+    kinds = np.resize(["old", "new", "new"], len(table))
+    return table.assign(kind=kinds, rich=table["authority"].map({"1": 2.0, "2": 5.0}).fillna(3.0))
+
+
+ASKED = {"school": ["log_n_students", "kind"], "authority": ["rich"]}
+UNLIKE = hbm.exams.Priors(beta_sd=0.7, gamma_sd=0.2)
 
 
 def one_school():
@@ -109,6 +130,24 @@ MODELS = {
         levels=("authority", "zone"),
         **EXACT,
     ),
+    "predictors": lambda: hbm.exams.partial_pooling(
+        known_of(small()), predictors=ASKED["school"], priors=UNLIKE, **EXACT
+    ),
+    "predictors of two levels": lambda: hbm.exams.nested(
+        known_of(four()), predictors=ASKED, priors=UNLIKE, **EXACT
+    ),
+    "predictors, the design effect learned": lambda: hbm.exams.nested(
+        known_of(four()), predictors=ASKED, priors=UNLIKE
+    ),
+    "predictors, means alone": lambda: hbm.exams.nested(
+        known_of(four(1)), predictors=ASKED, priors=UNLIKE, observe="mean"
+    ),
+    "predictors of three levels": lambda: hbm.exams.nested(
+        known_of(four(by=(1, 1, 1, 1))).assign(zone=["u", "u", "v", "v"], far=[1.0, 1.0, 0.0, 0.0]),
+        levels=("authority", "zone"),
+        predictors={"school": ["log_n_students"], "zone": ["far"]},
+        priors=UNLIKE,
+    ),
     "scores of one school": lambda: hbm.scores.partial_pooling(one_school()),
 }
 
@@ -118,11 +157,32 @@ def test_the_density_is_the_models_own_integrated_by_brute_force(name):
     model = MODELS[name]()
     problem = read_problem(model)
     excess = 0.6 if problem.excess_sd else problem.known_excess
-    theta = np.array([*[0.4] * (problem.n_levels - 1), 0.2, 1.9, 0.3, excess])
+    moving = np.resize([0.3, -0.2, 0.25, -0.1], 2 * problem.n_contrasts)
+    theta = np.array([*[0.4] * (problem.n_levels - 1), 0.2, 1.9, 0.3, excess, *moving])
     found = evaluate.log_likelihoods(problem, tables_for(problem, theta), theta[None])[0]
     # A mean alone may say anything from little to much of a group: its grid is as coarse as it may.
     most = 1e-5 if problem.untold.any() else 1e-6
     assert found == pytest.approx(by_brute_force(model, theta), abs=most)
+
+
+def test_coordinates_at_the_top_have_the_models_own_priors():
+    """The terms of all that groups share are standard Normals', by the slope of each number."""
+    model = MODELS["predictors, the design effect learned"]()
+    problem, d = read_problem(model), model.description
+    z = np.random.default_rng(1).normal(0, 0.7, problem.n_top)
+    [theta], slope = problem.thetas(z[None]), np.empty(problem.n_top)
+    for i, step in enumerate(1e-5 * np.eye(problem.n_top)):
+        both = problem.thetas(np.stack([z - step, z + step]))
+        slope[i] = np.abs(both[1] - both[0]).sum() / 2e-5
+    k, c = problem.n_levels, problem.n_contrasts
+    given = {f"tau_{level.name}": t for level, t in zip(d.levels, theta[:k], strict=True)}
+    given |= {"nu": np.exp(theta[k]), "tau_nu": theta[k + 1], "design_effect": 1 + theta[k + 2]}
+    given |= {"beta_contrast": theta[k + 3 : k + 3 + c], "gamma_contrast": theta[k + 3 + c :]}
+    rest = {rv.name: 0.5 for rv in model.free_RVs if rv.name not in given}
+    terms = terms_of(model)(**given, **rest)
+    found = np.concatenate([terms[name] for name in given])
+    found[k] += theta[k]  # nu itself is log-Normal
+    assert found == pytest.approx(normal(z, 0, 1) - np.log(slope), abs=1e-6)
 
 
 def test_a_density_is_integrated_over_a_normal_of_any_width():
@@ -222,7 +282,9 @@ def test_smoothed_weights_and_k_are_arvizs():
 def test_a_proposal_integrates_to_one_and_draws_as_it_says():
     rng = np.random.default_rng(1)
     axes = np.linalg.qr(rng.standard_normal((3, 3)))[0]
-    own = importance.Proposal(np.ones(3), axes, np.array([1.0, 2.0, 0.5]), np.array([2.0, 1, 0.5]))
+    own = importance.Proposal(
+        np.ones(3), axes, np.array([1.0, 2.0, 0.5]), np.array([2.0, 1, 0.5]), 8.0
+    )
     wide = importance.Proposal(np.ones(3), np.eye(3), np.full(3, 3.0), np.full(3, 3.0), 5.0)
     z = wide.draw(200_000, rng)
     ratio = np.exp(own.logpdf(z) - wide.logpdf(z))

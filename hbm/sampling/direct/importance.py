@@ -21,8 +21,11 @@ __all__ = ["Mixture", "Proposal", "Weighted", "adapt", "find_mode", "smooth", "s
 Floats = NDArray[np.float64]
 LogDensity = Callable[[Floats], Floats]
 
+# Of up to so many coordinates: degrees of freedom, and points of a round of adaptation. Of more
+# coordinates a t lies farther from a Normal, and moments of as many points are worse known.
+_FEW = 8
 _DF = 8.0
-_ROUND = 250  # points of a round of adaptation
+_ROUND = 250
 _MOST_ROUNDS = 6
 _GOOD = 0.72  # efficiency at which adaptation ends
 _LEAST = -1e8
@@ -51,7 +54,7 @@ class Proposal:
     axes: Floats
     below: Floats
     above: Floats
-    df: float = _DF
+    df: float
 
     def draw(self, n: int, rng: np.random.Generator) -> Floats:
         """Draw n points: (n, number of coordinates)."""
@@ -197,12 +200,13 @@ def adapt(
     """
     scale, axes = _axes(1.3 * covariance)
     proposals = [Proposal(mode, axes, scale, scale, 5.0)]
+    n_new = int(_ROUND * max(1.0, len(mode) / _FEW) ** 2)
     z, value = np.empty((0, len(mode))), np.empty(0)
     best = -1.0
     while True:
-        new = proposals[-1].draw(_ROUND, rng)
+        new = proposals[-1].draw(n_new, rng)
         z, value = np.concatenate([z, new]), np.concatenate([value, log_density(new)])
-        own = weigh(new, value[-_ROUND:], proposals[-1].logpdf(new))
+        own = weigh(new, value[-n_new:], proposals[-1].logpdf(new))
         of_all = Mixture(proposals, np.full(len(proposals), 1 / len(proposals)))
         points = weigh(z, value, of_all.logpdf(z))
         # The curvature at the mode knows of no skew: what it gave is where to begin.
@@ -214,7 +218,7 @@ def adapt(
     widest = _WIDER * np.maximum(chosen.below, chosen.above)
     wide = Proposal(chosen.mode, chosen.axes, widest, widest, 4.0)
     mixture = Mixture([chosen, wide], np.array([0.88, 0.12]))
-    z = mixture.draw(2 * _ROUND, rng)
+    z = mixture.draw(2 * n_new, rng)
     return strengthen(log_density, mixture, z, log_density(z), _LIGHT, rng)
 
 
@@ -286,9 +290,10 @@ def _fitted(points: Weighted) -> Proposal:
     # A two-piece Normal with this skewness; few points tell little of it.
     skew = (w @ y**3) * n_effective / (n_effective + 30)
     below, above, mode = _two_piece(np.clip(skew, -0.8, 0.8))
-    widened = np.sqrt((_DF - 2) / _DF) * 1.08
+    df = _DF + 2 * max(0, len(mean) - _FEW)
+    widened = np.sqrt((df - 2) / df) * 1.08
     return Proposal(
-        mean + axes @ (scale * mode), axes, below * scale * widened, above * scale * widened
+        mean + axes @ (scale * mode), axes, below * scale * widened, above * scale * widened, df
     )
 
 
