@@ -10,7 +10,8 @@ differ within a school. The story, on the logit scale:
 * a school's mean in a course and year is the province's, plus its kind's and its authority's
   effect, plus its own, which drifts slowly, plus a slope in the log of its size;
 * authorities' and schools' effects are correlated between courses (0.75);
-* log nu, the "sample size" of the school's Beta in a course, is Normal and lasting;
+* log nu, the "sample size" of the school's Beta in a course, is Normal and lasting, with a slope in
+  the log of its size;
 * the n students who write in a year are a cohort: they share classes and teachers, and have a mean
   of their own, Beta around the school's with sample size n (nu + 1) / (design effect − 1);
 * they draw exam marks from Beta(m·nu, (1−m)·nu), m the cohort's mean, rounded to whole percentages;
@@ -43,6 +44,7 @@ YEARS = range(2012, 2020)
 PUBLISHED = range(2015, 2020)
 SUPPRESSED_BELOW = 6
 CORRELATION = 0.75  # of effects between courses
+NU_SLOPE = -0.07  # of log nu by log students: students of large schools differ more
 PERSISTENCE = 0.97  # correlation of a school's own effect with that of the year before
 
 
@@ -245,7 +247,7 @@ def simulate_course(rng, school, c, province, effects):
     own = factor * course.school_sd * effects
     size = course.share * school["size"] * np.exp(rng.normal(0, 0.15))
     own += course.size_slope * np.log(max(size, 1) / 30)
-    nu = course.nu * np.exp(rng.normal(0, 0.16))
+    nu = course.nu * (max(size, 1) / 30) ** NU_SLOPE * np.exp(rng.normal(0, 0.16))
     awarded_nu = course.awarded_nu * np.exp(rng.normal(0, 0.25))
     lift = course.awarded_lift + rng.normal(0, 0.25)
 

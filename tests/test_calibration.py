@@ -191,9 +191,9 @@ def calibrate(name, n_sets, seed=SEED):
     if simulate is independent_data:
         options["design_effect"] = 1
     build = functools.partial(getattr(getattr(hbm, module), function), **options)
-    # Neither panels nor predictors have independent draws.
+    # Panels have no independent draws.
     how = {"method": "direct"}
-    if function == "panel" or "predictors" in options:
+    if function == "panel":
         how = {"method": "nuts", "tune": 400, "target_accept": 0.9}
     rng = np.random.default_rng(seed)
     sets = [simulate(rng, priors, nested) for _ in range(n_sets)]

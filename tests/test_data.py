@@ -541,7 +541,7 @@ def test_simulated_diploma(simulated):
     assert simulated["course"].nunique() == 4
     assert sorted(set(simulated["year"])) == [2015, 2016, 2017, 2018, 2019]
     table = exam_table(simulated, course="Mathematics 30-1", year=2016)
-    assert (len(table), table["authority"].nunique()) == (313, 84)
+    assert (len(table), table["authority"].nunique()) == (307, 90)
     assert simulated["school"].str.fullmatch(r"\d{4}").all()
     assert simulated["school"].str.startswith("0").any()
     schools = simulated[["school", "school_name"]].drop_duplicates()

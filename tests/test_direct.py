@@ -12,7 +12,8 @@ from scipy import stats
 import hbm
 from hbm.sampling import posterior
 from hbm.sampling.direct import evaluate, grids, importance, inverse, line
-from hbm.sampling.direct.problem import read_problem
+from hbm.sampling.direct.closed import read_closed
+from hbm.sampling.direct.problem import half_normal, read_problem
 from hbm.sampling.direct.tables import Box, tabulate
 
 EXACT = {"design_effect": 1}
@@ -403,6 +404,79 @@ def test_nuts_is_taken_where_its_settings_are_given(given, reason):
     own = {"tune": None, "target_accept": None, "nuts_sampler": None} | given
     method = own.pop("method", "auto")
     assert posterior.reason_for_nuts(model, method, own) == reason
+
+
+def test_predictors_are_drawn_with_all_else(tmp_path):
+    model = hbm.exams.nested(known_of(small((3, 8, 12, 30, 100, 5), (3, 2, 1))), predictors=ASKED)
+    fit = hbm.sample(model, 100, random_seed=1, progressbar=False)
+    told, posterior = fit["sample_stats"].attrs, fit["posterior"].to_dataset()
+    assert (told["method"], told["method_reason"]) == ("direct", "the model has independent draws")
+    assert list(posterior.data_vars) == [v.name for v in model.unobserved_RVs]
+    assert posterior["beta"].dims == ("chain", "draw", "predictor")
+    assert posterior["gamma_contrast"].dims == ("chain", "draw", "contrast")
+    kinds = posterior["beta"].sel(predictor=["kind[new]", "kind[old]"])
+    np.testing.assert_allclose(kinds.sum("predictor"), 0, atol=1e-12)
+    contrasts = model.description.predictors.contrasts
+    np.testing.assert_allclose(
+        posterior["gamma"], posterior["gamma_contrast"].to_numpy() @ contrasts.T
+    )
+    _, loaded = hbm.load(hbm.save(model, fit, tmp_path / "fit.nc"))
+    assert hbm.coefficients(loaded).equals(hbm.coefficients(fit))
+
+
+def test_effects_are_around_what_predictors_say_of_their_own_level():
+    still = hbm.exams.Priors(tau_school=1e-4, tau_parent=1e-4, tau_nu=1e-4)
+    model = hbm.exams.nested(known_of(four()), predictors=ASKED, priors=still, **EXACT)
+    fit = hbm.sample(model, 100, method="direct", random_seed=1, progressbar=False)
+    draws, x = fit["posterior"], model.description.predictors.x
+    authority = draws["eta"].to_numpy()[..., None] + draws["beta"].to_numpy() @ x["authority"].T
+    np.testing.assert_allclose(draws["eta_authority"], authority, atol=1e-3)
+    of_school = model.description.levels[1].parent
+    school = authority[..., of_school] + draws["beta"].to_numpy() @ x["school"].T
+    np.testing.assert_allclose(draws["eta_school"], school, atol=1e-3)
+    of_all = x["school"] + x["authority"][of_school]
+    log_nu = np.log(draws["nu"].to_numpy())[..., None] + draws["gamma"].to_numpy() @ of_all.T
+    np.testing.assert_allclose(draws["log_nu_school"], log_nu, atol=1e-3)
+    assert draws["beta"].std() > 0.01
+
+
+def people():
+    heights = hbm.load_dataset("heights").iloc[7:]
+    return heights.assign(rich=heights["country"].isin(["1", "3"]))
+
+
+def test_normal_groups_with_predictors_have_closed_forms():
+    """The means are jointly Normal given tau and sigma, and so are they with all to be drawn."""
+    priors = hbm.heights.Priors(mu_mean=170, mu_sd=7, beta_sd=3, tau_country=4, sigma=12)
+    model = hbm.heights.partial_pooling(
+        people(), predictors=["log_n_people", "rich"], priors=priors
+    )
+    closed, d = read_closed(model), model.description
+    z = np.array([[0.3, -0.4], [-1.0, -0.4], [1.2, -0.4]])
+    tau, sigma = 4 * half_normal(z[:, 0]), 12 * half_normal(-0.4)
+    x, ones = d.predictors.x["country"], np.ones((4, 1))
+    said = 7**2 * ones @ ones.T + 3**2 * x @ x.T
+    own = [t**2 * np.eye(4) for t in tau]
+    noise = np.diag(sigma**2 / d.n)
+    law = [stats.multivariate_normal(np.full(4, 170), said + a + noise) for a in own]
+    expected = np.array([each.logpdf(d.mean) for each in law])
+    assert np.diff(closed.log_likelihood(z)) == pytest.approx(np.diff(expected), abs=1e-9)
+    # All that is drawn is a linear function of standard Normals.
+    n = 200_000
+    drawn = closed.values(np.repeat(z[:1], n, axis=0), np.random.default_rng(1))
+    found = np.column_stack([drawn["mu"], drawn["beta"], drawn["mu_country"]])
+    of = np.hstack([np.vstack([np.ones(1), np.zeros((2, 1)), ones]) * 7,
+                    np.vstack([np.zeros((1, 2)), np.eye(2), x]) * 3,
+                    np.vstack([np.zeros((3, 4)), np.eye(4)]) * tau[0]])  # fmt: skip
+    prior, seen = of @ of.T, (of @ of.T)[:, 3:]
+    gain = seen @ np.linalg.inv(seen[3:] + noise)
+    mean = np.array([170, 0, 0, *[170] * 4]) + gain @ (d.mean - 170)
+    covariance = prior - gain @ seen.T
+    sd = np.sqrt(np.diag(covariance))
+    assert found.mean(axis=0) == pytest.approx(mean, abs=4.5 * sd.max() / np.sqrt(n))
+    assert np.cov(found.T) / np.outer(sd, sd) == pytest.approx(
+        covariance / np.outer(sd, sd), abs=4.5 * np.sqrt(2 / n)
+    )
 
 
 def test_other_models_are_refused():

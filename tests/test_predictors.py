@@ -467,9 +467,3 @@ def test_a_year_to_come_is_around_what_is_known_of_it(panel_table):
     eta = f.around("school")[:, :2] + f.draws("beta") * z
     assert_allclose(tree["mu_school"].to_numpy()[0], expit(eta))
     assert_allclose(tree["nu_school"].to_numpy()[0], f.draws("nu")[:, None] * np.exp(0.7 * z))
-
-
-def test_no_independent_draws_are_made_of_what_they_do_not_know(table):
-    model = hbm.exams.nested(table, predictors=ASKED)
-    with pytest.raises(ValueError, match="it has predictors"):
-        hbm.sample(model, method="direct", progressbar=False)

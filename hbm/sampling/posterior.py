@@ -122,18 +122,18 @@ def sample(
     is nothing to keep, and a KeyboardInterrupt is raised. Draws are held in memory until sampling
     ends: a process that is killed loses them all. Save a fit with :func:`hbm.save`.
 
-    **Independent draws.** Given what all groups share (the taus, nu, tau_nu and the design effect),
-    the hierarchy is a tree, and its effects can be summed out and drawn on grids. So these few
-    numbers are drawn by importance sampling from a proposal that adapts to them, are resampled by
-    their weights, and all effects are drawn given them: the draws have no chain, and no two have
-    the same effects. ``sample_stats`` then has ``lp`` (the log density of the data and of these
-    numbers, in coordinates in which their prior is standard Normal), ``log_weight`` and
-    ``proposal`` (which point a draw was taken from: of a few points there is more than one);
-    its attributes are ``pareto_k`` (at most 0.5: the weights can be trusted), ``efficiency``
-    (effective points over points), ``effective_draws``, ``grid_error`` (in nats, at the worst of a
-    few points), ``evaluations``, and ``log_marginal_likelihood`` with its Monte Carlo ``..._error``
-    (:func:`hbm.log_marginal_likelihood`). :func:`hbm.diagnose` goes by these. Chains are parts of
-    one set of draws.
+    **Independent draws.** Given what all groups share (the taus, nu, tau_nu, the design effect and
+    the coefficients of predictors), the hierarchy is a tree, and its effects can be summed out and
+    drawn on grids. So these few numbers are drawn by importance sampling from a proposal that
+    adapts to them, are resampled by their weights, and all effects are drawn given them: the draws
+    have no chain, and no two have the same effects. ``sample_stats`` then has ``lp`` (the log
+    density of the data and of these numbers, in coordinates in which their prior is standard
+    Normal), ``log_weight`` and ``proposal`` (which point a draw was taken from: of a few points
+    there is more than one); its attributes are ``pareto_k`` (at most 0.5: the weights can be
+    trusted), ``efficiency`` (effective points over points), ``effective_draws``, ``grid_error`` (in
+    nats, at the worst of a few points), ``evaluations``, and ``log_marginal_likelihood`` with its
+    Monte Carlo ``..._error`` (:func:`hbm.log_marginal_likelihood`). :func:`hbm.diagnose` goes by
+    these. Chains are parts of one set of draws.
 
     Examples
     --------

@@ -13,6 +13,14 @@ import hbm
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
+def effective(fit, names, common):
+    """Return the smallest ESS of a chain, or the effective draws of independent ones."""
+    told = fit["sample_stats"].attrs
+    if told["method"] == "direct":
+        return float(told["effective_draws"])
+    return float(common.summary(fit, names)["ess_bulk"].min())
+
+
 def held(table, fit, mean, spread, names, common):
     """Return what a fit says of students and of schools, as a row."""
     schools = hbm.estimates(fit, mean)
@@ -23,7 +31,7 @@ def held(table, fit, mean, spread, names, common):
         "sd": float(spread.mean()),
         "published": float(table["sd"].mean()),
         "times": float((own / schools["sd"].to_numpy()).mean()),
-        "ESS": float(common.summary(fit, [*names, mean])["ess_bulk"].min()),
+        "ESS": effective(fit, [*names, mean], common),
         "draws": fit["posterior/chain"].size * fit["posterior/draw"].size,
     }
 
