@@ -125,7 +125,7 @@ def test_means_and_sds_are_those_of_nuts(name):
     model = MODELS[name]()
     direct = hbm.sample(model, 2500, method="direct", random_seed=1, progressbar=False)
     assert hbm.diagnose(direct).ok
-    # With coefficients of 4 contrasts there are 12 or 13 coordinates, of which 11 schools tell little.
+    # With coefficients of 4 contrasts there are 12 or 13 coordinates, and 11 schools tell little.
     least = 0.35 if "predictors" in name else 0.5
     assert direct["sample_stats"].attrs["efficiency"] > least
     # With one huge school one of 8,000 draws of NUTS diverged at 0.97.
