@@ -98,7 +98,8 @@ def joint_effect(
     """
     check_parameterisation(parameterisation)
     # As of other effects: where to start, and whether the data say anything.
-    variance = np.where(basis == 0, 0.0, basis**2 * standard_error**2).sum(axis=1)
+    with np.errstate(invalid="ignore"):  # 0 times infinity
+        variance = np.where(basis == 0, 0.0, basis**2 * standard_error**2).sum(axis=1)
     pm.Data(f"{name}_raw", np.stack([start, np.sqrt(variance)]), dims=("raw", dims))
     if parameterisation != "informed":
         non_centred = {"transform": informed(0.0, np.inf)}
