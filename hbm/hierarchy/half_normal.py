@@ -1,9 +1,8 @@
 """Half-normal variables, in a coordinate in which their prior is a standard Normal.
 
 PyMC moves in the log of what has a lower bound. Where the data do not keep a quantity away from its
-bound, as one year's table does not keep a design effect from 1, and where authorities are told by
-their schools' sizes, not their standard deviation from 0, its log has a long left tail, in which a
-sampler gets slow. The coordinate here is z = Φ⁻¹(F(x)), with F the prior's distribution
+bound, as one year's table does not keep a design effect from 1, its log has a long left tail, in
+which a sampler gets slow. The coordinate here is z = Φ⁻¹(F(x)), with F the prior's distribution
 function: next to the bound it falls with the tail of a Normal, and far from it x = z but for a
 constant.
 """

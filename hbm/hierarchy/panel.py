@@ -17,7 +17,6 @@ from hbm.hierarchy.coefficients import coefficients, followed, moved, told_of_sp
 from hbm.hierarchy.conflict import warn_of_conflict
 from hbm.hierarchy.description import Description
 from hbm.hierarchy.effects import level_effect, spread_effect
-from hbm.hierarchy.half_normal import half_normal
 from hbm.hierarchy.joint import joint_effect
 from hbm.hierarchy.logit_normal import excess_of
 from hbm.hierarchy.model import TableModel, table_data
@@ -39,7 +38,7 @@ def over_years(d: Description, priors: Priors, parameterisation: Parameterisatio
         data = table_data(d)
         eta = pm.Normal("eta", priors.eta_mean, priors.eta_sd)
         tau_year = pm.HalfNormal(f"tau_{year}", priors.tau_year)
-        taus = [half_normal(f"tau_{level}", 0, priors.tau_of(level)) for level in above]
+        taus = [pm.HalfNormal(f"tau_{level}", priors.tau_of(level)) for level in above]
         tau = pm.HalfNormal(f"tau_{d.group}", priors.tau_school)
         persistence = pm.Uniform("persistence", 0, 1)
         nu = pm.LogNormal("nu", np.log(priors.nu_median), priors.nu_log_sd)
