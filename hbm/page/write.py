@@ -157,9 +157,11 @@ def report(
 
 @contextmanager
 def _progress(shown: bool) -> Iterator[Callable[[str], None]]:
+    from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(disable=not shown) as progress:
+    # Old releases of rich end a silenced bar with an empty line.
+    with Progress(disable=not shown, console=Console(quiet=not shown)) as progress:
         bar = progress.add_task("Page", total=STEPS + 1)
 
         def tell(what: str) -> None:

@@ -137,10 +137,13 @@ def direct_fit(
 @contextmanager
 def _shown(progressbar: bool) -> Iterator[Callable[[str], None]]:
     """Yield a function that shows what is being done, and for how long draws have been made."""
+    from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
-    with Progress(*columns, disable=not progressbar) as progress:
+    # Old releases of rich end a silenced bar with an empty line.
+    console = Console(quiet=not progressbar)
+    with Progress(*columns, disable=not progressbar, console=console) as progress:
         task = progress.add_task("Independent draws")
         yield lambda what: progress.update(task, description=f"Independent draws: {what}")
 
