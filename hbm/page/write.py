@@ -25,6 +25,7 @@ from hbm.page.verdicts import headline, verdicts
 from hbm.page.words import Words, count, words_of
 from hbm.plots import style
 from hbm.sampling.diagnostics import Diagnosis
+from hbm.sampling.progress import progress_bar
 from hbm.tables.files import write_whole
 from hbm.tables.words import plural
 
@@ -157,11 +158,7 @@ def report(
 
 @contextmanager
 def _progress(shown: bool) -> Iterator[Callable[[str], None]]:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    # Old releases of rich end a silenced bar with an empty line.
-    with Progress(disable=not shown, console=Console(quiet=not shown)) as progress:
+    with progress_bar(shown) as progress:
         bar = progress.add_task("Page", total=STEPS + 1)
 
         def tell(what: str) -> None:

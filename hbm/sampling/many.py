@@ -33,6 +33,7 @@ from hbm.sampling.posterior import (
     reason_for_nuts,
     what_is_poor,
 )
+from hbm.sampling.progress import progress_bar
 
 __all__ = ["Fits", "sample_each"]
 
@@ -261,9 +262,6 @@ def _run(
     tasks: dict[Hashable, tuple[Any, ...]], executor: Executor | None, progressbar: bool
 ) -> tuple[dict[Hashable, tuple[xr.DataTree, str]], dict[Hashable, Exception]]:
     """Run the tasks and return results and errors, by key."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     if not tasks:
         return {}, {}
     own = executor is None
@@ -282,8 +280,7 @@ def _run(
                 futures[executor.submit(_fit, *task)] = key
             except BrokenExecutor as error:
                 errors[key] = _explained(error)
-        # Old releases of rich end a silenced bar with an empty line.
-        with Progress(disable=not progressbar, console=Console(quiet=not progressbar)) as progress:
+        with progress_bar(progressbar) as progress:
             bar = progress.add_task("Fits", total=len(futures))
             for future in as_completed(futures):
                 key = futures[future]

@@ -20,6 +20,7 @@ from hbm.sampling.diagnostics import GRID_ERROR, K_GOOD
 from hbm.sampling.direct.closed import Closed, read_closed
 from hbm.sampling.direct.engine import Draws, draw_closed, draw_directly
 from hbm.sampling.direct.problem import Problem, read_problem
+from hbm.sampling.progress import progress_bar
 
 __all__ = ["direct_fit", "why_not", "why_not_trusted"]
 
@@ -137,13 +138,10 @@ def direct_fit(
 @contextmanager
 def _shown(progressbar: bool) -> Iterator[Callable[[str], None]]:
     """Yield a function that shows what is being done, and for how long draws have been made."""
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
-    # Old releases of rich end a silenced bar with an empty line.
-    console = Console(quiet=not progressbar)
-    with Progress(*columns, disable=not progressbar, console=console) as progress:
+    with progress_bar(progressbar, *columns) as progress:
         task = progress.add_task("Independent draws")
         yield lambda what: progress.update(task, description=f"Independent draws: {what}")
 
