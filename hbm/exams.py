@@ -1,4 +1,4 @@
-"""Exam results by school, from published tables: Beta models with four levels of pooling.
+"""Exam results by school, from published tables: Beta models with four levels of pooling, or years.
 
 All that is published of a school's n students is their mean mark and its standard deviation. The
 students are taken to be Beta with mean mu_school = expit(eta_school) and sample size nu_school,
@@ -12,6 +12,7 @@ too small to stay in. The schools' means differ in
 `partial_pooling`      eta_school ~ N(eta, tau_school), with tau_school learned
 `nested`               eta_school ~ N(eta_authority, tau_school), with
                        eta_authority ~ N(eta, tau_authority), both learned
+`panel`                the same with several years, of which each remembers the one before
 =====================  ====================================================================
 
 Marks are proportions. eta, the effects and the taus are in logits: at a mean of 0.65 a step of
@@ -23,14 +24,17 @@ students, by a factor that is called the design effect (Kish 1965). It is what l
 of those who wrote and what the school would reach again. One year's table knows it weakly, since
 schools whose means vary for good look alike; `partial_pooling` and `nested` learn it from that all
 the same, design_effect ~ N(1, 1) above 1, or take it as a number: 1 for independent students, or
-what other years say. In the other two it would take all that tells schools apart, and is a number
+what other years say, which know it well: the mean of what `panel` learns of it can be handed to a
+model of one year. In the other two it would take all that tells schools apart, and is a number
 only. nu_school is that of the students of one cohort. :mod:`hbm.students.summary_density` has the
 law.
 
 All models take the same arguments and have, with dim ``school``, ``mu_school`` (a proportion) and
 ``nu_school``; ``constant_data`` of a fit has ``n_students``, ``mean`` and ``sd`` of each school.
 The table has one row a school, as made by :func:`hbm.exam_table`: ``school``, ``n_students`` (1 or
-more), ``mean`` and ``sd`` (proportions; sd with divisor n − 1). A school whose sd is missing is
+more), ``mean`` and ``sd`` (proportions; sd with divisor n − 1). The table of
+`panel` has a row a school and year, as made by :func:`hbm.exam_panel`, and its ``mu_school`` both
+dims. A school whose sd is missing is
 observed by its mean; with ``observe="mean"``, as the article does, all are, and the spread of
 students is what the prior says. ``parameterisation`` is how the sampler sees the effects; the
 posterior is the same.

@@ -45,7 +45,6 @@ def fits_without(build, table, unit):
             {WHOLE: table} | tables,
             draws=DRAWS,
             random_seed=1,
-            target_accept=0.95,
             executor=one_compiled,
             progressbar=False,
         )

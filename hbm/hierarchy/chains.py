@@ -37,7 +37,7 @@ from numpy.typing import ArrayLike
 from pymc.logprob.transforms import Transform
 from pytensor.tensor import TensorLike, TensorVariable
 
-from hbm.hierarchy.parameterisation import ByInputs, informed
+from hbm.hierarchy.parameterisation import ByInputs, check_made_for, informed
 
 __all__ = ["InformedChain", "chain", "gaps_of", "informed_chain", "random_chains", "sampled_as"]
 
@@ -82,6 +82,13 @@ class InformedChain(Transform):
 
     def forward(self, value: TensorVariable, *inputs) -> TensorVariable:
         """Return z of a chain."""
+        check_made_for(
+            value,
+            inputs,
+            lambda op: type(op).__name__ == _CHAIN,
+            "hbm.informed_chain is the transform of an hbm.chain, not of {}: write the effects as "
+            "hbm.chain(name, mean, persistence, sd, transform=...)",
+        )
         mean, rho, q, h, scale = self._steps(inputs)
         z, before = [], pt.zeros(())
         for t, m in enumerate(mean):
@@ -142,7 +149,7 @@ def informed_chain(estimate: ArrayLike, standard_error: ArrayLike) -> InformedCh
     Raises
     ------
     TypeError
-        If they are no numbers.
+        If they are no numbers; when the transform is given to anything but a :func:`chain`.
     ValueError
         If a standard error is not positive, or an estimate is not finite.
 

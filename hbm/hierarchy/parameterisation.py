@@ -23,6 +23,7 @@ References
 """
 
 import operator
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import numpy as np
@@ -32,6 +33,7 @@ from numpy.typing import ArrayLike
 from pymc.distributions.distribution import SymbolicRandomVariable
 from pymc.logprob.transforms import Transform
 from pytensor.graph.basic import Variable
+from pytensor.graph.op import Op
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor import TensorLike, TensorVariable
 from pytensor.tensor.random.basic import NormalRV
@@ -40,6 +42,7 @@ from pytensor.tensor.random.op import RandomVariable
 __all__ = [
     "Informed",
     "Parameterisation",
+    "check_made_for",
     "group_effect",
     "informed",
     "parent_estimates",
@@ -79,7 +82,13 @@ class Informed(Transform):
 
     def forward(self, value: TensorVariable, *inputs) -> TensorVariable:
         """Return z of an effect."""
-        _check_normal(value, inputs)
+        check_made_for(
+            value,
+            inputs,
+            lambda op: isinstance(op, NormalRV) or type(op).__name__ == _EFFECT,
+            "hbm.informed is the transform of a pm.Normal, not of {}: write the effect as a "
+            "pm.Normal, and what depends on it as a pm.Deterministic",
+        )
         centre, precision = self._centre_and_precision(inputs)
         return (value - centre) * pt.sqrt(precision)
 
@@ -113,23 +122,32 @@ class _InformedByInputs(ByInputs, Informed):
         return estimate, precision, mean, sd
 
 
-def _check_normal(value: TensorVariable, inputs: tuple) -> None:
-    """Raise if a value is made of a variable with these inputs that is not a plain Normal.
+def check_made_for(
+    value: TensorVariable, inputs: tuple, knows: Callable[[Op], bool], message: str
+) -> None:
+    """Raise if a value is made of a variable with these inputs that a transform is not for.
 
     PyMC hands a variable over when it is added to a model: as it is, or already transformed by what
     its range asks for.
+
+    Parameters
+    ----------
+    value : TensorVariable
+        What the transform is to go forward from.
+    inputs : tuple of TensorVariable
+        Those of the variable.
+    knows : callable
+        Says of the variable's Op whether the transform is for it.
+    message : str
+        What to say if not, with ``{}`` for the Op's name.
     """
     for variable in ancestors([value]):
         node = variable.owner
         if node is None or not isinstance(node.op, RandomVariable | SymbolicRandomVariable):
             continue
         own = len(node.inputs) == len(inputs) and all(map(operator.is_, node.inputs, inputs))
-        known = isinstance(node.op, NormalRV) or type(node.op).__name__ == _EFFECT
-        if own and not (known and variable is value):
-            raise TypeError(
-                f"hbm.informed is the transform of a pm.Normal, not of {type(node.op).__name__}: "
-                "write the effect as a pm.Normal, and what depends on it as a pm.Deterministic"
-            )
+        if own and not (knows(node.op) and variable is value):
+            raise TypeError(message.format(type(node.op).__name__))
 
 
 def informed(estimate: ArrayLike, standard_error: ArrayLike) -> Informed:

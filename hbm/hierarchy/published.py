@@ -112,5 +112,5 @@ def check_known(design_effect: float | None) -> None:
     if design_effect is None:
         raise ValueError(
             "design_effect must be a number here: it would take all that tells schools apart. "
-            "partial_pooling and nested learn it"
+            "partial_pooling, nested and panel learn it"
         )

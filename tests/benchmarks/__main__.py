@@ -31,6 +31,7 @@ OTHERS = (
     "density_coverage",
     "clustering",
     "predictors",
+    "panels",
 )
 PACKAGES = ("hbm", "pymc", "pytensor", "nutpie", "numba", "numpy", "arviz", "bambi")
 

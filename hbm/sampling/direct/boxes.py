@@ -153,19 +153,30 @@ def _weighted_quantile(x, w, p):
 
 
 def _parents(problem: Problem, tables: Tables, points: Weighted, spread: float) -> Any:
-    """Return between where and where the groups' parents lie, for the points that matter."""
+    """Return between where and where the groups' parents lie, for the points that matter.
+
+    Without predictors that is as far as any of a hundred points says. What predictors add may vary
+    far more than parents do for a point, so that its most in a hundred would be a matter of luck:
+    it counts by its sd.
+    """
     w = np.exp(points.log_weight)
     some = np.random.default_rng(1).choice(len(w), 100, p=w / w.sum())
     parent = problem.tree[2]
     start, step, mean, sd = np.empty((4, len(problem.tree[0])))
+    at, widest = [], np.zeros(len(parent))
     low, high = np.full(len(parent), np.inf), np.full(len(parent), -np.inf)
     thetas = tables.box.nearest(problem.thetas(points.z[np.unique(some)]))
     plain = np.ascontiguousarray(thetas[:, : problem.n_levels + 3])
     for theta, shift, middle in zip(plain, *problem.moved(thetas), strict=True):
         place(theta, shift, middle, problem.tree, tables.sites, 1.0, 2, start, step, mean, sd)
-        low = np.minimum(low, (mean - spread * sd)[parent] + shift)
-        high = np.maximum(high, (mean + spread * sd)[parent] + shift)
-    return low, high
+        low = np.minimum(low, (mean - spread * sd)[parent])
+        high = np.maximum(high, (mean + spread * sd)[parent])
+        at.append(mean[parent] + shift)
+        widest = np.maximum(widest, sd[parent])
+    if not problem.n_contrasts:
+        return low, high
+    around = spread * np.sqrt(widest**2 + np.var(at, axis=0))
+    return np.mean(at, axis=0) - around, np.mean(at, axis=0) + around
 
 
 def holds(problem: Problem, tables: Tables, points: Weighted) -> bool:

@@ -27,7 +27,7 @@ from hbm.sampling.diagnostics import GRID_ERROR
 from hbm.sampling.direct.boxes import box_of, first_box, holds
 from hbm.sampling.direct.closed import Closed
 from hbm.sampling.direct.evaluate import draw_effects, log_densities, log_likelihoods
-from hbm.sampling.direct.importance import Weighted, adapt, find_mode, strengthen
+from hbm.sampling.direct.importance import Weighted, adapt, does, find_mode, strengthen
 from hbm.sampling.direct.problem import Problem
 from hbm.sampling.direct.tables import DEPTH, SPACING, Box, Tables, refined, tabulate
 
@@ -35,7 +35,7 @@ __all__ = ["Draws", "draw_closed", "draw_directly", "grid_error", "resample"]
 
 Floats = NDArray[np.float64]
 
-_BUILDS = 4
+_BUILDS = 3
 _FINER = [(SPACING, DEPTH), (0.7 * SPACING, DEPTH + 8), (0.5 * SPACING, DEPTH + 12)]
 _MOST_POINTS = 6  # for each draw
 _FEWEST_POINTS = 800
@@ -84,14 +84,16 @@ def draw_directly(
     evaluations = 0
     for spacing, depth in _FINER:
         say("likelihoods of all groups, and a proposal")
-        tables, proposal, efficiency, done = _adapted(problem, rng, threads, spacing, depth)
-        z = proposal.draw(_n_points(n, efficiency), rng)
+        tables, proposal, points, done = _adapted(problem, rng, threads, spacing, depth)
+        more = proposal.draw(max(_n_points(n, points.efficiency) - len(points.z), 0), rng)
 
         def density(z, tables=tables):
             return log_densities(problem, tables, z, threads)
 
-        say(f"weights of {len(z):,} points")
-        _, weighted = strengthen(density, proposal, z, density(z), _LIGHT, rng)
+        say(f"weights of {len(points.z) + len(more):,} points")
+        z = np.concatenate([points.z, more])
+        value = np.concatenate([points.log_density, density(more)])
+        _, weighted = strengthen(density, proposal, z, value, _LIGHT, rng)
         z = weighted.z
         evaluations += done + len(z)
         chosen = resample(weighted.log_weight, n, rng)
@@ -114,26 +116,43 @@ def _n_points(n: int, efficiency: float) -> int:
 
 
 def _adapted(problem, rng, threads, spacing, depth):
-    """Return tables that hold all θ that matter, a proposal for these, and evaluations made."""
+    """Return tables that hold all θ that matter, a proposal, its points, and other evaluations.
+
+    The first tables are rough. What was found with them mostly does on the next; where not, another
+    proposal is looked for.
+    """
     box, start = first_box(problem)
     large = len(problem.d.n) > 100
     tables = tabulate(
         problem, box, max(spacing, 0.9) if large else spacing, 16.0, 4 if large else None
     )
     evaluations = 0
-    for build in range(_BUILDS):
 
-        def density(z, tables=tables):
-            return log_densities(problem, tables, z, threads)
+    def density(z):
+        return log_densities(problem, tables, z, threads)
 
-        start, covariance, done = find_mode(density, start)
-        proposal, points = adapt(density, start, covariance, rng)
-        evaluations += done + len(points.z)
-        if build > 0 and holds(problem, tables, points):
+    def found(start):
+        mode, covariance, done = find_mode(density, start)
+        proposal, points, more = adapt(density, mode, covariance, rng)
+        return proposal, points, done + more
+
+    proposal, points, evaluations = found(start)
+    for _ in range(_BUILDS):
+        evaluations += len(points.z)
+        tables = tabulate(problem, box_of(problem, tables, points), spacing, depth)
+        z = proposal.draw(len(points.z), rng)
+        proposal, points = strengthen(density, proposal, z, density(z), _LIGHT, rng)
+        if points.efficiency < does(problem.n_top):
+            another, of_it, done = found(np.exp(points.log_weight) @ points.z)
+            evaluations += done
+            worse, better = sorted(
+                [(proposal, points), (another, of_it)], key=lambda x: x[1].efficiency
+            )
+            evaluations += len(worse[1].z)
+            proposal, points = better
+        if holds(problem, tables, points):
             break
-        box = box_of(problem, tables, points)
-        tables = tabulate(problem, box, spacing, depth)
-    return tables, proposal, points.efficiency, evaluations
+    return tables, proposal, points, evaluations
 
 
 def resample(log_weight: Floats, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -176,12 +195,12 @@ def draw_closed(closed: Closed, n: int, rng: np.random.Generator) -> tuple[Float
         Without any effects.
     """
     mode, covariance, done = find_mode(closed.log_density, np.zeros(closed.n_top))
-    proposal, points = adapt(closed.log_density, mode, covariance, rng)
+    proposal, points, more = adapt(closed.log_density, mode, covariance, rng)
     z = proposal.draw(_n_points(n, points.efficiency), rng)
     _, weighted = strengthen(closed.log_density, proposal, z, closed.log_density(z), _LIGHT, rng)
     chosen = resample(weighted.log_weight, n, rng)
     none = np.empty((n, 0))
-    evaluations = done + len(points.z) + len(weighted.z)
+    evaluations = done + more + len(points.z) + len(weighted.z)
     return weighted.z[chosen], Draws(none, none, none, weighted, chosen, 0.0, evaluations)
 
 

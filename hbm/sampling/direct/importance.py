@@ -16,7 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-__all__ = ["Mixture", "Proposal", "Weighted", "adapt", "find_mode", "smooth", "strengthen", "weigh"]
+__all__ = [
+    "Mixture",
+    "Proposal",
+    "Weighted",
+    "adapt",
+    "does",
+    "find_mode",
+    "smooth",
+    "strengthen",
+    "weigh",
+]
 
 Floats = NDArray[np.float64]
 LogDensity = Callable[[Floats], Floats]
@@ -29,6 +39,7 @@ _ROUND = 250
 _MOST_ROUNDS = 6
 _GOOD = 0.72  # efficiency at which adaptation ends
 _LEAST = -1e8
+_FARTHEST_APART = 0.1
 _WIDER = 1.6
 _LIGHT = 0.35  # k-hat of a mixture that does
 _MOST_PARTS = 5
@@ -136,6 +147,9 @@ class Weighted:
 def find_mode(log_density: LogDensity, start: Floats) -> tuple[Floats, Floats, int]:
     """Find the maximum by Newton's method with differences; all points of a step at a time.
 
+    Differences are taken along the axes of the curvature so far, over half the standard deviation
+    there and 0.1 at most: many coordinates together may be known far better than each.
+
     Returns
     -------
     mode : numpy.ndarray, shape (n,)
@@ -143,15 +157,16 @@ def find_mode(log_density: LogDensity, start: Floats) -> tuple[Floats, Floats, i
         Of the Normal with the curvature there.
     evaluations : int
     """
-    n, apart = len(start), 0.1
+    n = len(start)
     pairs = [(i, j) for i in range(n) for j in range(i)]
-    unit = np.eye(n) * apart
+    unit = np.eye(n)
     shifts = np.array([np.zeros(n), *unit, *-unit, *(unit[i] + unit[j] for i, j in pairs)])
+    axes, apart = unit, np.full(n, _FARTHEST_APART)
     x, damping, evaluations = start, 0.3, 0
     best, best_value = start, -np.inf
     gradient, hessian = np.zeros(n), -np.eye(n)
     for _ in range(30):
-        f = np.maximum(log_density(x + shifts), _LEAST)
+        f = np.maximum(log_density(x + shifts * apart @ axes.T), _LEAST)
         evaluations += len(f)
         if f[0] < best_value - 1e-3:
             damping = max(4 * damping, 0.5)
@@ -160,15 +175,18 @@ def find_mode(log_density: LogDensity, start: Floats) -> tuple[Floats, Floats, i
                 break
             continue
         best, best_value = x, f[0]
-        gradient = (f[1 : n + 1] - f[n + 1 : 2 * n + 1]) / (2 * apart)
-        hessian = np.diag((f[1 : n + 1] + f[n + 1 : 2 * n + 1] - 2 * f[0]) / apart**2)
+        slopes = (f[1 : n + 1] - f[n + 1 : 2 * n + 1]) / 2
+        bends = np.diag(f[1 : n + 1] + f[n + 1 : 2 * n + 1] - 2 * f[0])
         for (i, j), both in zip(pairs, f[2 * n + 1 :], strict=True):
-            cross = (both - f[1 + i] - f[1 + j] + f[0]) / apart**2
-            hessian[i, j] = hessian[j, i] = cross
+            bends[i, j] = bends[j, i] = both - f[1 + i] - f[1 + j] + f[0]
+        gradient = axes @ (slopes / apart)
+        hessian = axes @ (bends / np.outer(apart, apart)) @ axes.T
+        values, axes = np.linalg.eigh(-hessian)
+        apart = np.minimum(_FARTHEST_APART, 0.5 / np.sqrt(np.maximum(values, 1.0)))
         damping = damping / 4 if damping > 1e-3 else 0.0
         step = np.clip(_step(hessian, gradient, damping), -1, 1)
         x = x + step
-        if np.abs(step).max() < 0.05:
+        if (np.abs(axes.T @ step) < apart / 2).all():
             break
     values, vectors = np.linalg.eigh(-hessian)
     return best, vectors @ np.diag(1 / np.maximum(values, 0.25)) @ vectors.T, evaluations
@@ -182,8 +200,8 @@ def _step(hessian, gradient, damping):
 
 def adapt(
     log_density: LogDensity, mode: Floats, covariance: Floats, rng: np.random.Generator
-) -> tuple[Mixture, Weighted]:
-    """Fit a proposal to a density, in rounds, and return it with all points on the way.
+) -> tuple[Mixture, Weighted, int]:
+    """Fit a proposal to a density, in rounds, and return it with points of its own.
 
     Parameters
     ----------
@@ -197,29 +215,39 @@ def adapt(
     Returns
     -------
     Mixture, Weighted
+    evaluations : int
+        Of the density, in the rounds.
     """
     scale, axes = _axes(1.3 * covariance)
-    proposals = [Proposal(mode, axes, scale, scale, 5.0)]
+    proposals = [Proposal(mode, axes, scale, scale, 5.0 + _more(len(mode)))]
     n_new = int(_ROUND * max(1.0, len(mode) / _FEW) ** 2)
     z, value = np.empty((0, len(mode))), np.empty(0)
-    best = -1.0
+    best, evaluations = -1.0, 0
     while True:
         new = proposals[-1].draw(n_new, rng)
         z, value = np.concatenate([z, new]), np.concatenate([value, log_density(new)])
         own = weigh(new, value[-n_new:], proposals[-1].logpdf(new))
         of_all = Mixture(proposals, np.full(len(proposals), 1 / len(proposals)))
         points = weigh(z, value, of_all.logpdf(z))
+        evaluations += n_new
         # The curvature at the mode knows of no skew: what it gave is where to begin.
-        if own.efficiency > best and len(proposals) > 1:
+        better = own.efficiency > best
+        if better and len(proposals) > 1:
             best, chosen = own.efficiency, proposals[-1]
-        if (best > _GOOD and len(proposals) > 2) or len(proposals) == _MOST_ROUNDS:
+        enough = best > (_GOOD if better else does(len(mode)))
+        if (enough and len(proposals) > 2) or len(proposals) == _MOST_ROUNDS:
             break
         proposals.append(_fitted(points))
     widest = _WIDER * np.maximum(chosen.below, chosen.above)
     wide = Proposal(chosen.mode, chosen.axes, widest, widest, 4.0)
     mixture = Mixture([chosen, wide], np.array([0.88, 0.12]))
     z = mixture.draw(2 * n_new, rng)
-    return strengthen(log_density, mixture, z, log_density(z), _LIGHT, rng)
+    return *strengthen(log_density, mixture, z, log_density(z), _LIGHT, rng), evaluations
+
+
+def does(n: int) -> float:
+    """Return at which efficiency a proposal of n coordinates does."""
+    return _GOOD * min(1.0, np.sqrt(_FEW / n))
 
 
 def strengthen(
@@ -290,11 +318,16 @@ def _fitted(points: Weighted) -> Proposal:
     # A two-piece Normal with this skewness; few points tell little of it.
     skew = (w @ y**3) * n_effective / (n_effective + 30)
     below, above, mode = _two_piece(np.clip(skew, -0.8, 0.8))
-    df = _DF + 2 * max(0, len(mean) - _FEW)
+    df = _DF + _more(len(mean))
     widened = np.sqrt((df - 2) / df) * 1.08
     return Proposal(
         mean + axes @ (scale * mode), axes, below * scale * widened, above * scale * widened, df
     )
+
+
+def _more(n: int) -> float:
+    """Return by how many degrees of freedom a t of n coordinates is nearer to a Normal."""
+    return 2.0 * max(0, n - _FEW)
 
 
 def _two_piece(skew: Floats) -> tuple[Floats, Floats, Floats]:
