@@ -169,11 +169,24 @@ def by_pair(rows):
     return pd.DataFrame.from_dict(table, orient="index").rename_axis(["course", "year", "form"])
 
 
+def with_band(rows):
+    """Return the rows with the band of the second year's students."""
+    at = np.searchsorted(list(BANDS.values()), rows["n_students"], side="right") - 1
+    return rows.assign(band=pd.Categorical.from_codes(at, list(BANDS), ordered=True))
+
+
+def by_course(rows):
+    """Return a row a course and form: what intervals hold, in per cent, by band, of all pairs."""
+    rows = with_band(rows)
+    for level in ("50", "89"):
+        rows[f"{level} %"] = 100 * rows[f"inside_{level}"].astype(float)
+    of = {"index": ["course", "form"], "columns": "band", "values": ["50 %", "89 %"]}
+    return rows.pivot_table(**of, observed=True)
+
+
 def by_band(rows):
     """Return a row a form and band of the second year's students, over all pairs of years."""
-    names = list(BANDS)
-    at = np.searchsorted(list(BANDS.values()), rows["n_students"], side="right") - 1
-    rows = rows.assign(band=pd.Categorical.from_codes(at, names, ordered=True))
+    names, rows = list(BANDS), with_band(rows)
     table = {}
     for key, part in rows.groupby(["form", "band"], observed=True, sort=False):
         n, inside = len(part), part[["inside_50", "inside_89"]].mean()
@@ -224,7 +237,9 @@ def tell(rows, options):
     pairs = by_pair(rows)
     common.say(options, pairs.to_string(float_format="{:.2f}".format, na_rep=""), "")
     one_year = ~rows["form"].isin(PANELS)
-    print(by_band(rows[one_year & (rows["form"] != "raw")]).to_string(float_format="{:.2f}".format))
+    held = rows[one_year & (rows["form"] != "raw")]
+    print(by_band(held).to_string(float_format="{:.2f}".format))
+    tell_courses(held, options)
     print(in_words(pairs.drop(PANELS, level="form", errors="ignore")))
     if one_year.all():
         return
@@ -233,7 +248,14 @@ def tell(rows, options):
     kept = rows[there & (rows["form"] != "raw")]
     print("", "Of the pairs of years that a panel predicts:", sep="\n")
     print(by_band(kept).to_string(float_format="{:.2f}".format))
+    tell_courses(kept[kept["form"].isin(PANELS)], options)
     print(panels_in_words(pairs))
+
+
+def tell_courses(rows, options):
+    """Print what intervals hold of each course, unless asked to be quiet."""
+    table = by_course(rows).to_string(float_format="{:.0f}".format, na_rep="")
+    common.say(options, "", "So many per cent of each course's means lie inside:", table, "")
 
 
 def in_words(pairs):

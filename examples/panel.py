@@ -74,6 +74,30 @@ def sample(options, seen):
 
 
 # %% [markdown]
+# ## One year, told what several know
+#
+# One year's table cannot tell a cohort's mean from its school's, and hardly knows the design
+# effect. It can be handed the panel's.
+
+
+# %%
+def one_year(options, fit, seen):
+    year = seen["year"].max()
+    design_effect = float(fit["posterior"]["design_effect"].mean())
+    model = hbm.exams.nested(seen[seen["year"] == year], design_effect=design_effect)
+    alone = hbm.sample(model, **common.sampling(options))
+    print(common.verdict("One year", alone, common.summary(alone, ["tau_authority", "tau_school"])))
+    sds = [100 * hbm.estimates(x, "mu_school")["sd"].mean() for x in (alone, hbm.in_year(fit))]
+    common.say(
+        options,
+        f"With the panel's design effect of {design_effect:.2f}, {year} alone tells a school's "
+        f"mean to {sds[0]:.1f} points (posterior sd, on average); all years tell it to "
+        f"{sds[1]:.1f}.",
+        "",
+    )
+
+
+# %% [markdown]
 # ## One school's years
 #
 # The small school whose raw means went up and down the most, and the largest. The small one's
@@ -197,6 +221,7 @@ def main(argv=None):
     options = parser.parse_args(argv)
     seen, kept_back = look_at_the_data(options)
     model, fit, diagnosis = sample(options, seen)
+    one_year(options, fit, seen)
     look_at_schools(options, fit, seen)
     who_changed(options, fit)
     next_year(options, model, fit, seen, kept_back)

@@ -25,6 +25,7 @@ from hbm.hierarchy.model import TableModel
 from hbm.hierarchy.recipes import remembered
 from hbm.students.beta import BETA
 from hbm.students.normal import NORMAL
+from hbm.tables.forms import read_open_proportions
 from hbm.tables.grouped import read_individuals, read_summaries
 
 __all__ = [
@@ -45,14 +46,8 @@ def _positive_normal(name, mu, sigma, dims=None):
 
 
 def _scores_of(table, parents=(), **names):
-    scores = read_individuals(
-        table,
-        "score",
-        by="school",
-        parents=parents,
-        allowed="proportions strictly between 0 and 1, as a Beta gives",
-        mend="divide percentages by 100",
-        ok=lambda x: (x > 0) & (x < 1),
+    scores = read_open_proportions(
+        table, "score", by="school", individual="student", parents=parents
     )
     return _described(BETA, scores, "student", "score", **names)
 

@@ -221,7 +221,8 @@ def partial_pooling(
     -------
     pymc.Model
         ``eta``, ``mu``, ``tau_school``, ``nu``, ``tau_nu``, ``design_effect``, ``eta_school``,
-        ``mu_school``, ``log_nu_school``, ``nu_school``.
+        ``mu_school``, ``log_nu_school``, ``nu_school``; with predictors also ``beta`` and
+        ``gamma``, dim ``predictor``.
 
     Examples
     --------
@@ -287,7 +288,7 @@ def nested(
         ``eta``, ``mu``, ``tau_authority``, ``tau_school``, ``nu``, ``tau_nu``, ``design_effect``,
         ``eta_authority``, ``mu_authority``, ``eta_school``, ``mu_school``, ``log_nu_school``,
         ``nu_school``; dim ``authority`` too. mu_authority is the mean of the school in the
-        authority's middle.
+        authority's middle. With predictors also ``beta`` and ``gamma``, dim ``predictor``.
 
     Examples
     --------
@@ -338,7 +339,9 @@ def panel(
     observe : {"mean and sd", "mean"}
         What of the table to learn from; ``sd`` may be absent where it is the mean.
     design_effect : float, optional
-        A number of 1 or more; learned if it is not given, which several years do well.
+        A number of 1 or more; learned if it is not given, which several years do well. To hand what
+        they say to one year, whose table knows it weakly:
+        ``hbm.exams.nested(table, design_effect=float(fit["posterior"]["design_effect"].mean()))``.
     priors : Priors
         Priors, in logits; see there.
     parameterisation : {"informed", "centred", "non-centred"}
@@ -358,7 +361,8 @@ def panel(
         ``tau_nu``, ``design_effect``, ``effect_year``, ``eta_authority`` and ``mu_authority``
         (without the year's effect); ``eta_school`` and ``mu_school`` with dims (school, year), for
         years without results too; ``log_nu_school`` and ``nu_school`` with dim ``cell``, the school
-        and years that have results. Of one year it is `nested`.
+        and years that have results; with predictors also ``beta`` and ``gamma``, dim ``predictor``.
+        Of one year it is `nested`.
 
     Warns
     -----

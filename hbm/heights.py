@@ -229,8 +229,9 @@ def partial_pooling(
     """Build the model in which countries share a population, whose spread is learned.
 
     height ~ N(mu_country, sigma), mu_country ~ N(mu, tau_country), mu ~ N(176, 10),
-    tau_country ~ HN(10), sigma ~ HN(10). With predictors, mu_country ~ N(mu + x · beta,
-    tau_country), beta ~ N(0, 5).
+    tau_country ~ HN(10), sigma ~ HN(10).
+
+    With predictors, mu_country ~ N(mu + x · beta, tau_country), beta ~ N(0, 5).
 
     Parameters
     ----------

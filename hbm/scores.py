@@ -15,6 +15,11 @@ Scores are proportions strictly between 0 and 1. eta, the effects and the taus a
 students of a school enter by their number and the sums of log s and of log(1 − s), which say all
 there is to say of mu_school and nu_school: the posterior is that of the students one by one.
 
+**Predictors.** With x what is known of a school, coded (:mod:`hbm.tables.predictors`),
+eta_school ~ N(eta_district + x · beta, tau_school) and log nu_school ~ N(log nu + x · gamma,
+tau_nu); what is known of districts moves eta_district, likewise. ``mu`` and ``mu_district`` are
+then means of the school in the middle whose predictors are average.
+
 All models take the same arguments and have, with dim ``school``, ``mu_school`` (a proportion) and
 ``nu_school``; ``constant_data`` of a fit has ``n_students``, ``mean`` and ``sd`` of each school.
 Other words make other names: ``group="team", individual="player"`` gives ``mu_team`` and reads a
@@ -33,7 +38,7 @@ from hbm.hierarchy.parameterisation import Parameterisation
 from hbm.hierarchy.priors import Priors
 from hbm.hierarchy.recipes import remembered
 from hbm.students.beta import BETA
-from hbm.tables.grouped import read_individuals
+from hbm.tables.forms import read_open_proportions
 from hbm.tables.predictors import Asked, read_predictors
 from hbm.tables.words import plural
 
@@ -159,7 +164,8 @@ def partial_pooling(
     -------
     pymc.Model
         ``eta``, ``mu``, ``tau_school``, ``nu``, ``tau_nu``, ``eta_school``, ``mu_school``,
-        ``log_nu_school``, ``nu_school``.
+        ``log_nu_school``, ``nu_school``; with predictors also ``beta`` and ``gamma``, dim
+        ``predictor``.
 
     Examples
     --------
@@ -216,7 +222,8 @@ def nested(
     pymc.Model
         ``eta``, ``mu``, ``tau_district``, ``tau_school``, ``nu``, ``tau_nu``, ``eta_district``,
         ``mu_district``, ``eta_school``, ``mu_school``, ``log_nu_school``, ``nu_school``; dim
-        ``district`` too. mu_district is the mean of the school in the district's middle.
+        ``district`` too. mu_district is the mean of the school in the district's middle. With
+        predictors also ``beta`` and ``gamma``, dim ``predictor``.
 
     Examples
     --------
@@ -239,16 +246,7 @@ def _describe(
     predictors: Asked = (),
 ) -> Description:
     check_words(individual, group, levels, value)
-    scores = read_individuals(
-        table,
-        value,
-        by=group,
-        parents=levels,
-        allowed="proportions strictly between 0 and 1, as a Beta gives: divide percentages by 100, "
-        f"and move {plural(value)} of exactly 0 or 1 inwards, for example to "
-        f"({value} (n − 1) + 0.5) / n with n {plural(individual)}",
-        ok=lambda x: (x > 0) & (x < 1),
-    )
+    scores = read_open_proportions(table, value, by=group, individual=individual, parents=levels)
     return describe(
         BETA,
         scores,

@@ -29,6 +29,7 @@ def heights(
     mu: float = 176,
     tau_country: float = 10,
     sigma: float = 3,
+    moved: float | np.ndarray = 0.0,
     random_seed: int | np.random.Generator | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Simulate people's heights in countries; the defaults are the article's.
@@ -43,6 +44,8 @@ def heights(
         Mean and standard deviation of the countries' means, in cm.
     sigma : float, default 3
         Standard deviation of people within a country, in cm.
+    moved : float or array_like, shape (n_countries,), default 0
+        By how much what is known of a country moves where its mean is centred, in cm.
     random_seed : int or numpy.random.Generator, optional
         The same seed gives the same people.
 
@@ -63,11 +66,14 @@ def heights(
     >>> table, truth = heights(random_seed=1)
     >>> table.shape, list(truth.columns)
     ((80, 2), ['country', 'mean'])
+    >>> _, by_the_sea = heights(moved=[5, 0, 0, 5], random_seed=1)
+    >>> list((by_the_sea["mean"] - truth["mean"]).round(6))
+    [5.0, 0.0, 0.0, 5.0]
     """
     rng = np.random.default_rng(random_seed)
     sizes = sizes_of(n_people, n_countries, "n_people")
     countries = numbered(n_countries)
-    means = rng.normal(mu, tau_country, n_countries)
+    means = rng.normal(mu + np.asarray(moved), tau_country, n_countries)
     table = pd.DataFrame(
         {
             "country": np.repeat(countries, sizes),

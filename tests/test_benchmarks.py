@@ -25,7 +25,34 @@ MODELS = {
     "exams.nested": ["informed", "centred", "non-centred"],
     "scores.nested": ["informed", "centred", "non-centred", "Bambi"],
 }
+ROUTES = [(effect, method) for effect in ("fixed", "learned") for method in ("direct", "nuts")]
+TABLES = [("the course's", "1"), ("the course's", "learned"), *[("simulated", "learned")] * 3]
+OF_TABLES = {"s": 3.1, "CPU s": 5.2, "efficiency": 0.81, "pareto_k": 0.2, "grid error": "1e-05"}
 ROWS = {
+    "direct": [
+        *(
+            {"design effect": effect, "method": method, "caches": caches, "whole s": 4.9}
+            | {"import s": 1.9}
+            for effect, method in ROUTES
+            for caches in ("empty", "warm")
+        ),
+        *(
+            {"table": table, "design effect": effect, "schools": 318, "evaluations": 5000}
+            | OF_TABLES
+            for table, effect in TABLES
+        ),
+        *(
+            {"table": "students", "schools": 1000, "students": n, "evaluations": 5000} | OF_TABLES
+            for n in (10_000, 1_000_000)
+        ),
+        *(
+            {"predictors": name, "method": method, "CPU s": 9.1, "least effective draws": 2900}
+            for name in ("none", "log_n_students", "three")
+            for method in ("direct", "nuts")
+        ),
+        {"fits": 60, "schools": 16_111, "s": 99.0, "largest k": 0.42, "least efficiency": 0.55}
+        | {"least effective draws": 2345},
+    ],
     "draws": [
         {"model": model, "form": form, "sampler": sampler, "schools": 318} | EFFECTIVE
         for model, forms in MODELS.items()

@@ -323,16 +323,17 @@ def test_calibration_in_small(name):
     check(calibrate(name, 40))
 
 
-def test_calibration_sees_a_density_that_is_too_sure():
+@pytest.mark.parametrize("n_sets", [40, 300])
+def test_calibration_sees_a_density_that_is_too_sure(n_sets):
     """Ranks of draws with half the right spread fail both checks."""
     rng = np.random.default_rng(1)
-    true = rng.normal(size=(300, len(SIZES)))
-    draws = 0.5 * rng.normal(size=(99, 300, len(SIZES)))
+    true = rng.normal(size=(n_sets, len(SIZES)))
+    draws = 0.5 * rng.normal(size=(99, n_sets, len(SIZES)))
     ranks = pd.DataFrame(
         {
-            "set": np.repeat(np.arange(300), len(SIZES)),
+            "set": np.repeat(np.arange(n_sets), len(SIZES)),
             "quantity": "mu_school",
-            "size": np.tile(SIZES, 300),
+            "size": np.tile(SIZES, n_sets),
             "mean": 0.5,
             "rank": (draws < true).sum(axis=0).ravel(),
             "cover_50": covers(draws, true, 0.50).ravel(),

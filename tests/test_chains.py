@@ -129,6 +129,21 @@ def test_gaps_are_checked(gaps, said):
         hbm.chain("x", np.zeros(SHAPE), RHO, TAU, gaps=gaps)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda t: pm.Normal("x", 0, 1, shape=(2, 3), transform=t),
+        lambda t: pm.Gamma("x", 1, 1, shape=(2, 3), transform=t),
+        lambda t: pm.AR("x", [0.5], 1.0, init_dist=pm.Normal.dist(), shape=(2, 3), transform=t),
+    ],
+    ids=["Normal", "Gamma", "AR"],
+)
+def test_the_transform_is_for_chains_only(make):
+    transform = hbm.informed_chain(np.zeros((2, 3)), np.ones((2, 3)))
+    with pm.Model(), pytest.raises(TypeError, match=r"is the transform of an hbm\.chain, not of"):
+        make(transform)
+
+
 def test_joint_effects_keep_their_prior_and_their_jacobian():
     rng = np.random.default_rng(8)
     basis = np.linalg.qr(rng.normal(size=(3, 3)))[0]

@@ -8,8 +8,10 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import plain_summary
 import pytest
 import xarray as xr
+from fake_panels import fake_panel
 from fakes import fake_exams_nested
 from scipy import stats
 from scipy.special import expit
@@ -127,25 +129,62 @@ def test_normal_cohorts_are_exact():
     np.testing.assert_allclose(NORMAL.mean_logp(x, 9, 172.0, 7.0, 0.8), of_mean, rtol=1e-12)
 
 
+def written_beta(mean, sd, n, mu, nu):
+    """Write out what is known of n independent Beta students, whose sds have no exact law."""
+    size = n * (nu + 1) - 1
+    law = stats.beta(mu * size, (1 - mu) * size)
+    summary = plain_summary.logp(mean, sd, n, mu, nu, 0)
+    return mu * (1 - mu) / (n * (nu + 1)), law.logpdf(mean), law.cdf(mean), summary
+
+
+def written_normal(mean, sd, n, mu, sigma):
+    """Write out the laws of n independent Normal students."""
+    law, freedom = stats.norm(mu, sigma / np.sqrt(n)), n - 1
+    log_sd = stats.chi2.logpdf(freedom * (sd / sigma) ** 2, freedom)
+    log_sd = log_sd + np.log(2 * freedom * sd / sigma**2)
+    return sigma**2 / n, law.logpdf(mean), law.cdf(mean), law.logpdf(mean) + log_sd
+
+
+@pytest.mark.parametrize("zero", [(), (np.zeros(200),)], ids=["by default", "given"])
 @pytest.mark.parametrize("law", [BETA, NORMAL], ids=lambda law: law.name)
-def test_no_excess_is_the_density_of_independent_students_to_the_last_digit(law):
+def test_no_excess_is_the_density_of_independent_students(law, zero):
     rng = np.random.default_rng(4)
     mean, sd, mu = rng.uniform(0.3, 0.9, (3, 200))
-    sd, n, spread = sd / 8, rng.integers(1, 90, 200), rng.uniform(2, 12, 200)
-    zero = np.zeros(200)
-    of = n, mu, spread
-    for f, given in (
-        (law.mean_variance, of),
-        (law.mean_logp, (mean, *of)),
-        (law.mean_cdf, (mean, *of)),
-        (law.summary_logp, (mean, sd, *of)),
-        (law.sd_cdf, (sd, mean, *of)),
-    ):
-        np.testing.assert_array_equal(f(*given, zero), f(*given))
-    one, other = (
-        individuals(law, mu, spread, n, np.random.default_rng(5), *of) for of in ((), (zero,))
+    sd, n, spread = sd / 8, rng.integers(2, 90, 200), rng.uniform(2, 12, 200)
+    if law is NORMAL:
+        spread = spread / 80
+    written = (written_beta if law is BETA else written_normal)(mean, sd, n, mu, spread)
+    of = n, mu, spread, *zero
+    found = (
+        law.mean_variance(*of),
+        law.mean_logp(mean, *of),
+        law.mean_cdf(mean, *of),
+        law.summary_logp(mean, sd, *of),
     )
-    np.testing.assert_array_equal(one, other)
+    for one, other in zip(found, written, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
+    # Students are drawn as without cohorts, with the same random numbers.
+    of_students = np.repeat(mu, n), np.repeat(spread, n)
+    drawn = law.draw(np.random.default_rng(5), *of_students)
+    y = individuals(law, mu, spread, n, np.random.default_rng(5), *zero)
+    np.testing.assert_array_equal(y, drawn)
+
+
+@pytest.mark.parametrize("zero", [(), (0.0,)], ids=["by default", "given"])
+@pytest.mark.parametrize(
+    ("mean", "sd", "n", "mu", "nu", "logp", "below"),
+    [
+        (0.66, 0.19, 24, 0.65, 5.0, 5.104288185659, 0.4592321698550),
+        (0.9, 0.08, 6, 0.85, 8.0, 4.507818282003, 0.5245351202433),
+        (0.42, 0.25, 200, 0.45, 3.0, 5.347616978345, 0.6984406671124),
+        (0.5, 0.3, 2, 0.6, 4.0, 1.235310015336, 0.7370961266274),
+    ],
+)
+def test_independent_beta_students_have_the_densities_they_had(
+    mean, sd, n, mu, nu, logp, below, zero
+):
+    assert BETA.summary_logp(mean, sd, n, mu, nu, *zero) == pytest.approx(logp, rel=1e-11)
+    assert BETA.sd_cdf(sd, mean, n, mu, nu, *zero) == pytest.approx(below, rel=1e-11)
 
 
 @pytest.mark.parametrize("law", [BETA, NORMAL], ids=lambda law: law.name)
@@ -418,18 +457,53 @@ def test_pits_are_those_of_clustered_students(known):
     assert abs(pit - below) < 0.01 + SIGMAS * np.sqrt(below * (1 - below) / size)
 
 
-def test_a_design_effect_that_mixes_badly_may_be_given_as_a_number(table):
+@pytest.fixture(scope="module")
+def two_chains(table):
+    """Return fits of one year and of a panel whose two chains disagree on the design effect."""
     rng = np.random.default_rng(11)
     draws = np.concatenate([rng.normal(1.2, 0.01, 500), rng.normal(1.8, 0.01, 500)])
-    fit = fake_exams_nested(hbm.exams.nested(table), 1000, design_effect=draws)
-    halves = fit["posterior"].to_dataset()
-    halves = xr.concat(
-        [
-            halves.isel(draw=s).assign_coords(draw=range(500))
+    fits = {
+        "one year": fake_exams_nested(hbm.exams.nested(table), 1000, design_effect=draws),
+        "panel": fake_panel(1000, design_effect=draws),
+    }
+    for name, fit in fits.items():
+        whole = fit["posterior"].to_dataset()
+        halves = [
+            whole.isel(draw=s).assign_coords(draw=range(500))
             for s in (slice(500), slice(500, None))
-        ],
-        dim="chain",
-    ).assign_coords(chain=[0, 1])
-    found = hbm.diagnose(xr.DataTree.from_dict({"posterior": halves}))
+        ]
+        chains = xr.concat(halves, dim="chain").assign_coords(chain=[0, 1])
+        fits[name] = fit.assign(posterior=xr.DataTree(chains))
+    return fits
+
+
+def test_a_design_effect_that_mixes_badly_may_be_given_as_a_number(two_chains):
+    found = hbm.diagnose(two_chains["one year"])
     assert not found.ok
     assert "design_effect: a table of one year" in found.advice[-1]
+
+
+@pytest.mark.parametrize("part", [lambda fit: fit, hbm.in_year], ids=["whole", "a year of it"])
+def test_a_panel_is_not_told_to_look_at_other_years(two_chains, part):
+    found = hbm.diagnose(part(two_chains["panel"]))
+    assert not found.ok
+    assert "design_effect: few years, or few schools" in found.advice[-1]
+    assert "one year" not in str(found)
+    assert "other years" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "said"),
+    [("pareto_k", 0.8, True), ("effective_draws", 50.0, True), ("grid_error", 0.01, False)],
+)
+@pytest.mark.parametrize("given", [None, 1.5])
+def test_too_few_independent_draws_are_blamed_on_a_learned_design_effect(
+    table, given, attribute, value, said
+):
+    told = {"method": "direct", "pareto_k": 0.1, "grid_error": 0.0, "effective_draws": 400.0}
+    fit = fake_exams_nested(hbm.exams.nested(table, design_effect=given), 400)
+    told |= {"draws": 400, attribute: value}
+    found = hbm.diagnose(fit.assign(sample_stats=xr.DataTree(xr.Dataset(attrs=told))))
+    assert not found.ok
+    blamed = any("design_effect: a table of one year" in line for line in found.advice)
+    assert blamed is (said and given is None)

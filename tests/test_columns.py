@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import hbm
-from hbm.tables.columns import require_columns, require_numbers
+from hbm.tables.columns import percentages, require_columns, require_numbers
 from hbm.tables.grouped import read_individuals, read_summaries
 
 
@@ -118,11 +118,19 @@ def test_a_missing_number_is_said_to_be_missing():
 
 def test_a_mend_is_told_of_individuals_out_of_range_and_not_of_missing_ones():
     table = pd.DataFrame({"school": ["a", "b"], "score": [0.5, 63.9]})
-    settings = {"by": "school", "allowed": "scores", "mend": "divide"}
-    with pytest.raises(ValueError, match=r"must hold scores \(divide\); row 1 has 63\.9$"):
+    settings = {"by": "school", "allowed": "scores", "mend": percentages}
+    with pytest.raises(
+        ValueError, match=r"must hold scores \(divide percentages by 100\); row 1 has 63\.9$"
+    ):
         read_individuals(table, "score", ok=lambda x: x < 1, **settings)
     with pytest.raises(ValueError, match=r"must hold scores; row 1 has nan\. .* drop the rows"):
         read_individuals(table.replace(63.9, np.nan), "score", ok=lambda x: x < 1, **settings)
+    with pytest.raises(ValueError, match=r"must hold scores; row 1 has -3$"):
+        read_individuals(table.replace(63.9, -3), "score", ok=lambda x: x > 0, **settings)
+    # A missing score beside a percentage does not hide the mend of the latter.
+    both = pd.concat([table, table.assign(score=np.nan)], ignore_index=True)
+    with pytest.raises(ValueError, match=r"\(divide percentages by 100\); row 1 .* drop the rows"):
+        read_individuals(both, "score", ok=lambda x: x < 1, **settings)
 
 
 def test_labels_in_the_index_are_found_there():

@@ -345,6 +345,10 @@ def test_models_to_compare_are_pairs_two_at_least_with_the_unit():
         compare({"a": pair[1], "b": pair}, "school")
     with pytest.raises(ValueError, match="two models or more"):
         compare({"a": pair}, "school")
+    for wrong in ([pair, pair], pair):
+        kind = type(wrong).__name__
+        with pytest.raises(TypeError, match=rf"models must map names to pairs .*, got {kind}"):
+            compare(wrong, "school")
     with pytest.raises(ValueError, match="'authority' cannot be left out of model 'no'"):
         compare({"nested": pair, "no": no_pooling_fit(ORDINARY)}, "authority")
 

@@ -670,3 +670,30 @@ def test_simulated_workbook_has_the_real_layout(diploma, simulated, simulated_ce
     assert keys == sorted(keys)  # as the real workbook is sorted
     for column in ("school_name", "authority_name"):
         assert set(simulated[column]).isdisjoint(diploma[column])
+
+
+SIZES = {"6–15": (6, 15), "15–40": (15, 40), "40–100": (40, 100), "100+": (100, np.inf)}
+
+
+def successive(results, course, least, most):
+    """Return how means of successive years correlate, less those of their years, of how many."""
+    table = results.loc[results["course"] == course, ["school", "year", "n_students", "mean"]]
+    off = table["mean"] - table.groupby("year")["mean"].transform("mean")
+    table = table.assign(off=off)
+    pairs = table.merge(table.assign(year=table["year"] - 1), on=["school", "year"])
+    size = np.sqrt(pairs["n_students_x"] * pairs["n_students_y"])
+    pairs = pairs[(size >= least) & (size < most)]
+    return np.corrcoef(pairs["off_x"], pairs["off_y"])[0, 1], pairs["school"].nunique()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_simulated_years_follow_each_other_as_the_real_ones_do(diploma, simulated, size):
+    """Small schools' means vary from year to year, and large ones' last, as in the real workbook.
+
+    Pairs of years of one school are not independent, so errors go by the number of schools.
+    """
+    for course in simulated["course"].unique():
+        (r, n), (real, n_real) = (successive(x, course, *SIZES[size]) for x in (simulated, diploma))
+        error = np.sqrt(1 / (n - 3) + 1 / (n_real - 3))
+        away = (np.arctanh(r) - np.arctanh(real)) / error  # Fisher's z
+        assert abs(away) < 3, f"{course}: {r:.2f}, and {real:.2f} in the real workbook"

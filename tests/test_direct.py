@@ -357,6 +357,18 @@ def test_a_diagnosis_goes_by_what_the_route_measured(drawn, attribute, value, ok
     assert said in str(diagnosis)
 
 
+@pytest.mark.parametrize("chains", [1, 4])
+def test_poor_independent_draws_are_warned_of_whatever_the_number_of_chains(
+    drawn, chains, monkeypatch
+):
+    model, fit = drawn
+    poor = fit.isel(chain=slice(chains))
+    poor["sample_stats"].attrs = fit["sample_stats"].attrs | {"pareto_k": 0.8}
+    monkeypatch.setattr(posterior, "direct_fit", lambda *_: poor)
+    with pytest.warns(hbm.ConvergenceWarning, match="FAIL  Pareto k"):
+        hbm.sample(model, 250, method="direct", chains=chains, progressbar=False)
+
+
 @pytest.mark.parametrize("given", [{"tune": 100}, {"target_accept": 0.9}, {"nuts_sampler": "pymc"}])
 def test_settings_of_a_chain_are_refused(given):
     with pytest.raises(ValueError, match=f"{next(iter(given))} are settings of a Markov chain"):
@@ -498,3 +510,12 @@ def test_a_chain_does_not_tell_a_marginal_likelihood():
     fit = xr.DataTree.from_dict({"posterior": xr.Dataset({"x": (("chain", "draw"), [[1.0]])})})
     with pytest.raises(ValueError, match="does not tell"):
         hbm.log_marginal_likelihood(fit)
+
+
+def test_draws_of_equal_weights_count_in_full():
+    """Or as many as are asked for at least would be missed by a digit of rounding."""
+    table = small((5, 8, 40))
+    fit = hbm.sample(hbm.exams.no_pooling(table), 100, method="direct", random_seed=1,
+                     progressbar=False)  # fmt: skip
+    assert fit["sample_stats"].attrs["effective_draws"] == 400
+    assert hbm.diagnose(fit).ok

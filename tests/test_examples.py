@@ -157,6 +157,30 @@ def test_cells_are_told_and_importing_does_no_work(name, monkeypatch, tmp_path, 
     assert not list(tmp_path.iterdir())
 
 
+def test_coverage_of_next_year_is_told_by_course(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    by_course = importlib.import_module("next_year").by_course
+    rows = pd.DataFrame(
+        [
+            ("Art 30", 2016, "panel", 9, True, True),
+            ("Art 30", 2017, "panel", 9, False, True),
+            ("Art 30", 2017, "panel", 100, True, True),
+            ("Art 30", 2016, "clustered", 29, False, True),
+            ("Music 30", 2016, "panel", 10, False, False),
+        ],
+        columns=["course", "year", "form", "n_students", "inside_50", "inside_89"],
+    )
+    table = by_course(rows)
+    assert table.columns.tolist() == [
+        (interval, band) for interval in ("50 %", "89 %") for band in ("under 10", "10–29", "100+")
+    ]
+    assert set(table.index) == {("Art 30", "panel"), ("Art 30", "clustered"), ("Music 30", "panel")}
+    assert table.loc[("Art 30", "panel"), ("50 %", "under 10")] == 50
+    assert table.loc[("Art 30", "panel"), ("89 %", "under 10")] == 100
+    assert table.loc[("Music 30", "panel"), ("89 %", "10–29")] == 0
+    assert table.loc[("Art 30", "clustered")].isna().sum() == 4
+
+
 # With so few draws the checks of convergence fail, as they should, and so may those of Pareto k.
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::hbm.ConvergenceWarning")
@@ -207,7 +231,18 @@ class TestRun:
         assert "school_name" in sheets["league"]
         assert re.search(r"^partial pooling +-?\d+\.", printed, re.M)
         assert re.search(r"^ *new school of a new authority +0\.[5-7]", printed, re.M)
+        # The same schools, new ones, new ones with the size known, and the article's.
         assert len(re.findall("^Posterior predictive check", printed, re.M)) == 4
+        of_new = re.findall(r"new schools from the population\nThe model (\w+) \(p", printed)
+        assert of_new == ["fails", "passes"]
+        left_out = re.findall(r"^(Predictions|Each) .*left out (.*)$", printed, re.M)
+        too_high = (
+            "are not right: they are too high for small schools, next to those for large ones."
+        )
+        assert left_out == [
+            ("Predictions", too_high),
+            ("Each", "is predicted as well as the model says."),
+        ]
         assert "these are no real schools" in printed
         n_schools, kept = map(
             int, re.search(r"(\d+) schools in .*; (\d+) in \d+", printed).groups()
@@ -254,6 +289,7 @@ class TestRun:
         printed = run("next_year", "--least-years", "2")
         assert re.search(r"^In 2 pairs of years .* raw means in [0-2], and", printed, re.M)
         assert re.search(r"^clustered +under 10", printed, re.M)
+        assert re.search(r"^Mathematics 30-1 +independent( +\d+){8}$", printed, re.M)
         assert re.search(r"^panel, drawn +under 10", printed, re.M)
         assert re.search(r"^In 1 pairs of years the panel is closer .* in [01], and", printed, re.M)
 
@@ -263,6 +299,13 @@ class TestRun:
         assert "Mathematics 30-1, 2015 to 2018: " in printed
         assert re.search(r"^Panel: R-hat at most .* in 5 quantities, 0 divergences$", printed, re.M)
         assert re.search(r"^persistence +0\.9", printed, re.M)
+        assert re.search(r"^One year: 120 independent draws", printed, re.M)
+        alone, together = re.search(
+            r"alone tells a school's mean to (\S+) points .* all years tell it to (\S+)\.$",
+            printed,
+            re.M,
+        ).groups()
+        assert float(together) < float(alone)
         assert re.search(r"^From 2015 to 2018 \d+ of \d\d\d schools changed", printed, re.M)
         # One standard error is 2 points.
         inside = re.search(r"^89 % intervals hold (\d+) % of the means", printed, re.M)

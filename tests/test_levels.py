@@ -183,6 +183,28 @@ def test_a_scale_that_is_not_given_is_refused():
         in_zones(priors=hbm.exams.Priors(tau_parent={"authority": 0.3}))
 
 
+@pytest.mark.parametrize(
+    ("make", "extra", "there"),
+    [
+        (lambda priors: in_zones(priors=priors), "zonne", "'zone', 'authority'"),
+        (lambda priors: hbm.exams.nested(TABLE, priors=priors), "zone", "'authority'"),
+        (lambda priors: hbm.exams.partial_pooling(TABLE, priors=priors), "zone", "none"),
+        (
+            lambda priors: hbm.exams.panel(
+                pd.concat([TABLE.assign(year=2018), TABLE.assign(year=2019)]), priors=priors
+            ),
+            "zone",
+            "'authority'",
+        ),
+    ],
+)
+def test_a_scale_of_a_level_that_is_not_there_is_refused(make, extra, there):
+    scales = {"authority": 0.3, "zone": 0.2, extra: 0.2}
+    message = f"tau_parent of the priors names .*'{extra}'.*the levels .* schools.*: {there}"
+    with pytest.raises(ValueError, match=message):
+        make(hbm.exams.Priors(tau_parent=scales))
+
+
 def test_an_authority_in_two_zones_is_refused():
     moved = TABLE.copy()
     moved.loc[moved["school"] == "2", "zone"] = "3"

@@ -230,14 +230,76 @@ def test_a_wrong_exam_table_names_the_school(changes, message):
         hbm.exams.nested(exam_row(**changes))
 
 
+def test_hospitals_are_not_told_of_courses():
+    words = {"group": "hospital", "individual": "patient", "value": "recovery"}
+    table = exam_row(school="b").rename(
+        columns={"school": "hospital", "authority": "trust", "n_students": "n_patients"}
+    )
+    mend = r"Choose one row of each, or make the labels distinct"
+    with pytest.raises(ValueError, match=f"each hospital must have one row; .* {mend}"):
+        hbm.exams.nested(table, levels=["trust"], **words)
+    with pytest.raises(ValueError, match=f"each hospital must have one row a year; .* {mend}"):
+        hbm.exams.panel(table.assign(year=2018), levels=["trust"], **words)
+    with pytest.raises(ValueError, match=r"each school must have one row; .* one course and year"):
+        hbm.exams.nested(exam_row(school="b"))
+    with pytest.raises(ValueError, match=r"each school must have one row a year; .* one course,"):
+        hbm.exams.panel(exam_row(school="b").assign(year=2018))
+
+
 def test_text_where_numbers_belong_is_a_type_error():
     with pytest.raises(TypeError, match=r"'mean' must hold proportions .* it holds (str|object)"):
         hbm.exams.nested(exam_row().astype({"mean": str}))
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        hbm.scores.complete_pooling,
+        hbm.scores.no_pooling,
+        hbm.scores.partial_pooling,
+        lambda table: hbm.scores.nested(table, levels=["authority"]),
+        hbm.article.scores_no_pooling,
+        hbm.article.single_school,
+    ],
+)
+def test_schools_with_a_column_of_scores_are_not_taken_for_students(make):
+    table = exam_row()[1:].assign(score=0.64)
+    message = "one row a school, with its 'mean' and 'n_students': .* hbm.exams"
+    with pytest.raises(ValueError, match=message):
+        make(table)
+
+
+def test_schools_of_other_words_are_not_taken_for_individuals_either():
+    table = exam_row().rename(columns={"school": "ward", "n_students": "n_patients"})
+    words = {"group": "ward", "individual": "patient", "value": "recovery"}
+    with pytest.raises(ValueError, match="one row a ward, with its 'mean' and 'n_patients'"):
+        hbm.scores.partial_pooling(table.assign(recovery=0.6), **words)
+    # Students with what is known of their school are students.
+    students = table.loc[[0, 0, 1, 1]].assign(recovery=[0.6, 0.7, 0.5, 0.8])
+    assert hbm.scores.partial_pooling(students, **words).description.value is not None
+
+
+@pytest.mark.parametrize(
+    ("values", "said", "not_said"),
+    [
+        ([0.5, np.nan, 0.2], ["row 1 has nan", "drop the rows"], ["percent", "exactly 0 or 1"]),
+        ([0.5, 63.0, 0.2], ["row 1 has 63", "divide percentages by 100"], ["exactly 0 or 1"]),
+        ([0.5, 0.0, 0.2], ["row 1 has 0", "exactly 0 or 1"], ["percent"]),
+        ([0.5, -0.1, 0.2], ["row 1 has -0.1"], ["percent", "exactly 0 or 1"]),
+        ([np.nan, 63.0, 1.0], ["percent", "exactly 0 or 1", "drop the rows"], []),
+    ],
+)
+def test_the_mend_of_a_score_is_of_the_scores_that_are_wrong(values, said, not_said):
+    table = pd.DataFrame({"school": ["a", "a", "b"], "score": values})
+    with pytest.raises(ValueError, match="strictly between 0 and 1, as a Beta gives") as refused:
+        hbm.scores.partial_pooling(table)
+    assert all(words in str(refused.value) for words in said), refused.value
+    assert not any(words in str(refused.value) for words in not_said), refused.value
+
+
 def test_scores_of_zero_or_one_name_the_mend():
     table = pd.DataFrame({"school": ["a", "a", "b"], "score": [0.5, 1.0, 0.2]})
-    with pytest.raises(ValueError, match=r"0.5\) / n with n students; row 1 has 1"):
+    with pytest.raises(ValueError, match=r"0.5\) / n with n students\); row 1 has 1"):
         hbm.scores.partial_pooling(table)
 
 
@@ -273,8 +335,17 @@ def test_the_sd_may_be_absent_where_it_is_not_observed():
     table = exam_row().drop(columns="sd")
     model = hbm.exams.nested(table, observe="mean")
     assert [rv.name for rv in model.observed_RVs] == ["exam_mean"]
-    with pytest.raises(ValueError, match="no column 'sd'"):
+    mend = r"no column 'sd'.* Rename the column that holds it, or name observe='mean'"
+    with pytest.raises(ValueError, match=mend):
         hbm.exams.nested(table)
+    with pytest.raises(ValueError, match=mend):
+        hbm.exams.panel(table.assign(year=[2018, 2019]))
+    people = pd.DataFrame({"country": ["a", "b"], "n_people": [9, 12], "mean": [170.0, 180.0]})
+    mend = r"no column 'sd'.* it, or add one: table\.assign\(sd=float\('nan'\)\)"
+    with pytest.raises(ValueError, match=mend):
+        hbm.heights.partial_pooling(people)
+    mended = hbm.heights.partial_pooling(people.assign(sd=float("nan")))
+    assert np.isnan(mended.description.sd).all()
     with pytest.raises(ValueError, match="observe must be 'mean and sd' or 'mean', got 'sd'"):
         hbm.exams.nested(table, observe="sd")
 

@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 from fake_panels import fake_panel, panel_model
 from fakes import fake_exams_nested
+from known_predictors import fake_known, known_model
 from models import MODELS, build
 from pages import read_page
 
@@ -122,12 +123,51 @@ def test_levels_above_levels_have_sections_too(tmp_path):
     }
 
 
-def test_with_predictors_it_says_towards_what_is_like_it(tmp_path):
-    table = hbm.simulate.exams([3, 2, 2], 20, random_seed=1)[0].assign(size=np.arange(7.0))
-    model = hbm.exams.nested(table, predictors=["size"])
-    page = write(tmp_path, model, of_draws(model))
+def test_with_predictors_it_says_towards_what_is_like_it_and_in_what(tmp_path):
+    model = known_model()
+    page = write(tmp_path, model, fake_known(model))
     told = page.sections["school=1"]["facts"]["Raw mean"]
     assert told.endswith("%, what is expected of a school like it in its authority")
+    known = "the same number of students, new and kind, and type of its authority"
+    assert f"what is expected of a school like it: of one with {known}." in page.text
+    assert (
+        "With predictors, eta_school ~ N(eta_authority + x · beta, tau_school), eta_authority ~ "
+        "N(eta + x · beta, tau_authority) and log nu_school ~ N(log nu + x · gamma, tau_nu), where "
+        "x is log_n_students, new and kind of a school and type of an authority, coded; "
+        "beta ~ N(0, 0.3), gamma ~ N(0, 0.3), and effects of categories sum to zero." in page.text
+    )
+
+
+def test_predictors_of_heights_move_means_alone(tmp_path):
+    people = hbm.load_dataset("heights")
+    words = {"group": "hospital", "individual": "patient", "value": "stay", "unit": "days"}
+    table = people.rename(columns={"country": "hospital", "height": "stay"})
+    table["far"] = 1.0 * (table["hospital"] == "1")
+    model = hbm.heights.partial_pooling(table, predictors=["far"], **words)
+    page = write(tmp_path, model, of_draws(model))
+    told = "With predictors, mu_hospital ~ N(mu + x · beta, tau_hospital), where x is far of a"
+    assert f"{told} hospital, coded; beta ~ N(0, 5)." in page.text
+    assert page.text.count("With predictors") == 1
+    assert "gamma" not in page.text
+
+
+def test_predictors_of_a_panel_move_its_years(tmp_path):
+    table, _ = hbm.simulate.exam_panel([2, 1], [9, 40, 12], years=(2015, 2016), random_seed=1)
+    model = hbm.exams.panel(table.assign(size=[1.0, 2, 5, 7, 8, 11]), predictors=["size"])
+    page = write(tmp_path, model, of_draws(model))
+    assert "of one with the same size." in page.text
+    assert (
+        "With predictors, eta_school in a year is eta_authority + effect_year + x · beta + d and "
+        "log nu_school ~ N(log nu + x · gamma, tau_nu), where x is size of a school, coded; "
+        "beta ~ N(0, 0.3), gamma ~ N(0, 0.3)." in page.text
+    )
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_without_predictors_there_is_no_word_of_them(tmp_path, name):
+    model = build(name)
+    page = write(tmp_path, model, of_draws(model))
+    assert not re.search("With predictors|like it|x · beta", page.text)
 
 
 def test_words_are_those_of_the_model(tmp_path):
@@ -513,6 +553,7 @@ def test_it_says_how_it_was_made(tmp_path):
     made = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page.html.split("How it was made")[1]))
     assert made["Seed"] == "4711"
     assert made["Method of sampling"] == "nuts"
+    assert made["Sampled on"] == "not recorded"
     assert made["Prior eta_mean"] == "1.1"
     assert f"hbm {hbm.page.method.package_versions()['hbm']}" in made["Versions"]
     file = hbm.save(model, of_draws(model, 5), tmp_path / "fit.nc")

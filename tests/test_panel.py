@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from scipy import stats
 from scipy.special import expit
 from test_models import random_point
@@ -240,6 +241,10 @@ def test_years_that_are_not_there(drawn):
     _, fit = drawn
     with pytest.raises(ValueError, match="no year 2017; it has"):
         hbm.in_year(fit, 2017)
+    with pytest.raises(TypeError, match=r"fit must be an xarray\.DataTree, got DataFrame"):
+        hbm.in_year(hbm.estimates(fit, "mu_school"), 2018)
+    with pytest.raises(ValueError, match="no group 'posterior'"):
+        hbm.in_year(xr.DataTree(), 2018)
     with pytest.raises(ValueError, match="not of several years"):
         hbm.in_year(hbm.in_year(fit))
     with pytest.raises(ValueError, match="must be of several"):

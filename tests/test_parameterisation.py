@@ -8,7 +8,8 @@ import pytest
 from pymc.initial_point import make_initial_point_fn
 
 import hbm
-from hbm.hierarchy.parameterisation import group_effect, informed, parent_estimates, raw_starts
+from hbm.hierarchy.parameterisation import group_effect, informed, raw_starts
+from hbm.hierarchy.parents import parent_estimates
 
 RAW = np.array([[0.3, -0.2, 1.4], [0.1, 2.0, np.inf]])
 
@@ -164,6 +165,34 @@ def test_the_transform_is_for_normal_variables_only(distribution):
 def test_nor_for_what_is_made_of_normals(make):
     with pm.Model(), pytest.raises(TypeError, match=r"is the transform of a pm\.Normal, not of"):
         make(informed(RAW[0], RAW[1]))
+
+
+@pytest.mark.parametrize(
+    ("estimate", "standard_error", "what"),
+    [
+        (["a"], [1.0], "estimates"),
+        (["1.5"], [1.0], "estimates"),
+        ([1.0], [None], "standard errors"),
+        ([1.0], [1j], "standard errors"),
+        ([[1.0], [1.0, 2.0]], 1.0, "estimates"),
+    ],
+)
+def test_what_is_no_number_is_a_type_error(estimate, standard_error, what):
+    with pytest.raises(TypeError, match=f"{what} must be numbers, got"):
+        informed(estimate, standard_error)
+
+
+def test_estimates_of_another_length_are_refused_in_words():
+    with pytest.raises(ValueError, match=r"3 estimates and 2 standard errors"):
+        informed([1.0, 2.0, 3.0], [1.0, 2.0])
+    for shape in (4, 1, ()):
+        with pm.Model(), pytest.raises(ValueError, match=r"hbm\.informed .*\(3,\).* of shape"):
+            pm.Normal("x", 0.0, 1.0, shape=shape, transform=informed([1.0, 2.0, 3.0], 1.0))
+    # One number for all is as good as one each, and so is a row of them.
+    with pm.Model():
+        pm.Normal("z", 0.0, 1.0, shape=(2, 3), transform=informed(np.ones((2, 3)), np.ones(3)))
+        pm.Normal("x", 0.0, 1.0, shape=3, transform=informed(1.0, [1.0]))
+        pm.Normal("y", 0.0, 1.0, shape=(2, 3), transform=informed([1.0, 2.0, 3.0], 1.0))
 
 
 def test_estimates_are_numbers():

@@ -13,8 +13,11 @@ import pandas as pd
 import pytest
 import scipy.stats
 import xarray as xr
+from fake_panels import fake_panel
+from fakes import prior_draws
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_hex
+from models import build
 from numpy.testing import assert_allclose, assert_array_equal
 from pictures import (
     CALLS,
@@ -328,6 +331,55 @@ def test_estimates_say_which_interval():
     assert "90 % interval" in plots.plot_estimates(estimates_table(3)).get_title(loc="left")
 
 
+def shares_table(**attrs):
+    table = estimates_table(3).rename(columns={"mean": "share"}).assign(n_students=9)
+    table.attrs = attrs
+    return table
+
+
+@pytest.mark.parametrize(
+    ("attrs", "label"),
+    [
+        ({"above": 0.8, "above_unit": "%"}, "Share of students at or above 80%"),
+        ({"above": 183.5, "above_unit": "cm"}, "Share of students at or above 183.5 cm"),
+        ({}, "Share of students at or above the mark"),
+    ],
+)
+def test_shares_are_drawn_as_shares_of_individuals(attrs, label):
+    table = shares_table(**attrs)
+    ax = plots.plot_estimates(table)
+    assert ax.get_ylabel() == label
+    assert ax.yaxis.get_major_formatter()(0.25, 0) == "25%"
+    np.testing.assert_allclose(bars(ax)[1:], table[["lower", "upper"]].to_numpy().T)
+    shown = next(line for line in ax.lines if line.get_marker() == "o")
+    np.testing.assert_allclose(shown.get_ydata(), table["share"])
+
+
+def test_shares_without_sizes_are_of_individuals():
+    table = shares_table(above=0.8, above_unit="%").drop(columns="n_students")
+    assert plots.plot_estimates(table).get_ylabel() == "Share at or above 80%"
+
+
+def test_shares_of_a_fit_say_their_mark_with_its_unit():
+    model = build("heights.partial_pooling")
+    prior = prior_draws(model, 20)
+    table = hbm.shares(prior.assign(posterior=prior["prior"]), above=183)
+    assert plots.plot_estimates(table).get_ylabel() == "Share of people at or above 183 cm"
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [plots.plot_estimates, lambda table: plots.plot_caterpillar(table, exam_table(3))],
+    ids=["plot_estimates", "plot_caterpillar"],
+)
+def test_estimates_of_several_years_are_told_to_choose_one(draw):
+    panel = hbm.estimates(fake_panel(20), "mu_school")
+    with pytest.raises(ValueError, match=r"label twice.*hbm\.in_year\(fit, year\)"):
+        draw(panel)
+    with pytest.raises(ValueError, match=r"label twice; one row a group is needed$"):
+        draw(estimates_table(3).assign(school="a"))
+
+
 def test_estimates_refuse():
     table = estimates_table(3)
     with pytest.raises(ValueError, match=r"'true mean' has no value for '0002'; it has: '0000'"):
@@ -453,6 +505,22 @@ def test_the_largest_groups_have_colours_and_the_others_are_grey():
     assert grey.tolist() == [style.GREY]
     assert legend_texts(ax)[0] == "a (4)"
     assert legend_texts(ax)[-1] == "3 others (5)"
+
+
+def test_schools_are_not_drawn_as_students():
+    table = exam_table(4).assign(score=0.6)
+    with pytest.raises(ValueError, match=r"one row a school, .*; hbm\.plot_exam_table draws it"):
+        plots.plot_students(table)
+
+
+def test_a_missing_score_is_no_percentage():
+    table = students_table(3)
+    table.loc[2, "score"] = np.nan
+    with pytest.raises(ValueError, match="row 2 has nan") as refused:
+        plots.plot_students(table)
+    assert "percent" not in str(refused.value)
+    with pytest.raises(ValueError, match=r"0 to 1 \(divide percentages by 100\); row 0 has 63"):
+        plots.plot_students(table.assign(score=63.0))
 
 
 def test_seven_groups_all_have_colours():
@@ -797,7 +865,23 @@ def test_spreads_are_of_groups_with_prior_dashed():
     assert_allclose(solid[0].get_xydata(), np.column_stack([grid, density]))
     shaded = ax.collections[0].get_paths()[0].vertices[:, 0]
     assert_allclose([shaded.min(), shaded.max()], np.quantile(draws, [0.025, 0.975]), atol=0.005)
-    assert ax.get_xlabel() == "Standard deviation between groups (logits)"
+    # Of what a fit is of that says nothing but its draws, its spreads may be in any unit.
+    assert ax.get_xlabel() == "Standard deviation between groups"
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("exams.nested", "logits"),
+        ("scores.partial_pooling", "logits"),
+        ("heights.partial_pooling", "cm"),
+    ],
+)
+def test_spreads_are_in_the_unit_of_effects(name, unit):
+    prior = prior_draws(build(name), 20)
+    fit = prior.assign(posterior=prior["prior"])
+    assert plots.plot_spreads(fit).get_xlabel() == f"Standard deviation between groups ({unit})"
+    assert plots.plot_spreads(fit, unit="x").get_xlabel().endswith("(x)")
 
 
 def test_spreads_refuse():

@@ -182,3 +182,28 @@ def test_parents_with_targets_of_their_own_have_a_line_each():
     ax = plots.plot_nesting(shrinkage_table(30), authorities)
     in_order = authorities.sort_values("mean")["target"]
     assert_allclose([y for *_, y in horizontal(ax)], in_order)
+
+
+@pytest.mark.parametrize("n", [12, 60])
+def test_shrinkage_shows_where_targets_are_without_predictors(n):
+    table = shrinkage_table(n)
+    step = np.linspace(-0.06, 0.06, n)
+    # What the predictors add to a target moves the estimate by its share of the pooling factor.
+    known = table.assign(moved_predictors=table["pooling"] * step)
+    known.attrs |= table.attrs
+    plain, ax = plots.plot_shrinkage(table), plots.plot_shrinkage(known)
+    rows = known.assign(step=step).sort_values("raw_mean")
+    dots, _ = ax.lines
+    assert_allclose(dots.get_xdata(), np.arange(n))
+    assert_allclose(dots.get_ydata(), rows["target"] - rows["step"])
+    texts = legend_texts(ax)
+    assert texts[texts.index("expected of a school like it\nin its authority") + 1] == (
+        "… without predictors"
+    )
+    assert not plain.lines
+    assert "… without predictors" not in legend_texts(plain)
+
+
+def test_without_the_pooling_factor_it_is_not_known_where_targets_are_without_predictors():
+    table = shrinkage_table(12).assign(moved_predictors=0.01).drop(columns="pooling")
+    assert "… without predictors" not in legend_texts(plots.plot_shrinkage(table))

@@ -263,6 +263,14 @@ def test_labels_of_parents_are_looked_at_too(coded, function):
         function(model, fit, new, random_seed=1)
 
 
+@pytest.mark.parametrize("function", [predict, hbm.evaluate])
+def test_seeds_are_whole_numbers(coded, function):
+    with pytest.raises(TypeError, match="random_seed must be a whole number, got 'one'"):
+        function(*coded, random_seed="one")
+    with pytest.raises(ValueError, match="random_seed must be at least 0, got -1"):
+        function(*coded, random_seed=-1)
+
+
 def test_many_lost_zeros_are_counted():
     table = hbm.simulate.exams([10], 20, random_seed=2)[0]
     table["school"] = table["school"].str.zfill(4)

@@ -91,6 +91,37 @@ def test_shares_at_marks_are_of_all_students_and_come_with_the_table(known):
         hbm.check_predictive(model, fit, table=impossible)
 
 
+def test_a_share_that_was_not_published_leaves_its_school_out_of_both(known):
+    model, fit = known
+    table = table_for("exams")
+    n, shares = table["n_students"].to_numpy(), np.linspace(0.6, 0.9, len(table))
+    # The largest school's share is not known, nor those of schools of one and of two students.
+    kept = ~np.isin(n, [100, 1, 2])
+    some = table.assign(acceptable=np.where(kept, shares, np.nan), excellent=np.nan)
+    check = hbm.check_predictive(model, fit, table=some, new_groups=True, random_seed=1)
+    found = row(check, "share_acceptable")
+    np.testing.assert_allclose(found["observed"], np.average(shares[kept], weights=n[kept]))
+    # None of the other mark's were published: there is nothing to compare.
+    assert "share_excellent" not in set(check.table["statistic"])
+    rng = np.random.default_rng(2)
+    simulated = []
+    for _ in range(300):
+        students = hbm.simulate.exams(AUTHORITIES, SIZES, **TRUTH, random_seed=rng)[1]
+        there = students["school"].isin(table["school"][kept])
+        simulated.append((students["score"][there] >= 0.5).mean())
+    replicates = check.replicates["share_acceptable"]
+    assert stats.ks_2samp(replicates, simulated).pvalue > 1e-4
+    # They are the same simulations as those of all schools, less the students of three.
+    whole = hbm.check_predictive(
+        model, fit, table=table.assign(acceptable=shares), new_groups=True, random_seed=1
+    )
+    counts = replicates * n[kept].sum()
+    left_out = whole.replicates["share_acceptable"] * n.sum() - counts
+    np.testing.assert_allclose(counts, counts.round(), atol=1e-6)
+    assert left_out.between(-1e-6, n[~kept].sum() + 1e-6).all()
+    assert left_out.std() > 1
+
+
 def test_mixed_replications_are_data_sets_of_the_population(known):
     model, fit = known
     replicates = hbm.check_predictive(model, fit, new_groups=True, random_seed=3).replicates
@@ -375,6 +406,12 @@ def test_what_makes_no_sense_is_refused(known, options, match):
 
 def test_other_models_and_fits_are_refused(known):
     model, fit = known
+    with pytest.raises(TypeError, match=r"prob must be a number, got '0\.99'; 0\.99 is 99 %"):
+        hbm.check_predictive(model, fit, prob="0.99")
+    with pytest.raises(TypeError, match="random_seed must be a whole number, got 'one'"):
+        hbm.check_predictive(model, fit, random_seed="one")
+    with pytest.raises(ValueError, match="random_seed must be at least 0, got -1"):
+        hbm.check_predictive(model, fit, random_seed=-1)
     with pytest.raises(TypeError, match=r"draws must be a whole number, got 99.0"):
         hbm.check_predictive(model, fit, draws=99.0)
     with pytest.raises(TypeError, match=r"model must be a pymc.Model, got DataTree"):

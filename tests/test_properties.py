@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from models import MODELS, build, model_function, table_for
 
 import hbm
-from hbm.hierarchy.parameterisation import parent_estimates
+from hbm.hierarchy.parents import parent_estimates
 from hbm.students.beta import BETA
 from hbm.students.likelihoods import beta_summary_logp, published
 from hbm.tables.grouped import read_summaries

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from fakes import fake_fit
 from scipy.special import expit
 from scipy.stats import rankdata
 
+import hbm
 from hbm.results.rank_intervals import pairs_apart, tiers, worst_inversion
 from hbm.results.ranks import pairwise, ranks
 
@@ -251,7 +253,11 @@ def test_joint_intervals_hold_the_truth_as_often_as_they_say(n_groups, n_draws, 
 
 def test_logits_are_used_where_the_model_has_them():
     eta = np.random.default_rng(2).normal([2.0, 3.0, 5.0, 2.5], 0.8, (500, 4))
-    table = ranks(fit_of(expit(eta), eta_school=eta), "school", prob=0.99)
+    schools = pd.DataFrame({"school": ["s0", "s1", "s2", "s3"], "n_students": 9})
+    model = hbm.exams.partial_pooling(schools.assign(mean=0.9, sd=0.1))
+    draws = {"eta": 2.0, "tau_school": 0.5, "nu": 6.0, "tau_nu": 0.3}
+    draws |= {"eta_school": eta, "mu_school": expit(eta), "log_nu_school": 1.8, "nu_school": 6.0}
+    table = ranks(fake_fit(model, draws), "school", prob=0.99)
     plain = ranks(fit_of(eta), "school", prob=0.99)
     same = ["school", "expected_rank", "rank_lower", "rank_upper", "joint_lower", "joint_upper"]
     pd.testing.assert_frame_equal(table[[*same, "p_top", "tier"]], plain[[*same, "p_top", "tier"]])

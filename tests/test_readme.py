@@ -7,6 +7,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from fake_panels import fake_panel
+from fakes import fake_exams_nested
+from known_exams import fitted_to
+from models import build, table_for
 
 import hbm
 
@@ -48,6 +52,74 @@ def test_pictures_are_small_and_as_wide_as_they_are_seen(file):
     assert file.suffix == ".png"
     assert file.stat().st_size < 150_000
     assert plt.imread(file).shape[1] == 800
+
+
+@pytest.fixture(scope="module")
+def fits():
+    model, table = build("exams.nested"), table_for("exams")
+    fit = fitted_to(model, table, 200)
+    known = hbm.exams.partial_pooling(table, predictors=["log_n_students"])
+    prior = hbm.sample_prior_predictive(known, 99, random_seed=1)
+    return {
+        "model": model,
+        "table": table,
+        "fit": fit,
+        "schools": hbm.shrinkage(fit, "school"),
+        "other": fake_exams_nested(model, 200),
+        "known": prior.assign(posterior=prior["prior"]),
+        "panel": fake_panel(60),
+    }
+
+
+# What README's list names beside each other, as its reader would write it.
+DRAWN = {
+    ("check_predictive", "plot_check"): lambda f: hbm.plot_check(
+        hbm.check_predictive(f["model"], f["fit"], draws=99, random_seed=1)
+    ),
+    ("check_predictive", "plot_predictive_by_group"): lambda f: hbm.plot_predictive_by_group(
+        hbm.predict(f["model"], f["fit"], f["table"], random_seed=1)["predictions"]["mean"],
+        f["table"].set_index("school")["mean"],
+    ),
+    ("loo_pit", "plot_pit"): lambda f: hbm.plot_pit(hbm.loo_pit(f["model"], f["fit"], "school")),
+    ("compare", "plot_comparison"): lambda f: hbm.plot_comparison(
+        hbm.compare({"a": (f["model"], f["fit"]), "b": (f["model"], f["other"])}, "school")
+    ),
+    ("shrinkage", "plot_shrinkage"): lambda f: hbm.plot_shrinkage(f["schools"]),
+    ("shrinkage", "plot_pooling"): lambda f: hbm.plot_pooling(f["schools"]),
+    ("shrinkage", "plot_nesting"): lambda f: hbm.plot_nesting(
+        f["schools"], hbm.shrinkage(f["fit"], "authority")
+    ),
+    ("funnel_limits", "plot_funnel"): lambda f: hbm.plot_funnel(
+        f["schools"], hbm.funnel_limits(f["fit"], "school")
+    ),
+    ("variance_shares", "plot_spreads"): lambda f: hbm.plot_spreads(f["fit"]),
+    ("coefficients", "plot_coefficients"): lambda f: hbm.plot_coefficients(
+        hbm.coefficients(f["known"])
+    ),
+    ("ranks", "plot_ranks"): lambda f: hbm.plot_ranks(hbm.ranks(f["fit"], "school")),
+    ("shares", "plot_estimates"): lambda f: hbm.plot_estimates(hbm.shares(f["other"], above=0.8)),
+    ("changes", "plot_changes"): lambda f: hbm.plot_changes(hbm.changes(f["panel"], "school")),
+    ("changes", "plot_trajectories"): lambda f: hbm.plot_trajectories(f["panel"], ["1", "2"]),
+}
+
+
+def test_every_picture_of_the_list_is_walked():
+    rows = [row.split("|")[2:4] for row in README.splitlines() if row.startswith("| ")]
+    listed = {
+        picture: re.findall(r"`hbm\.(\w+)`", table)
+        for table, pictures in rows
+        for picture in re.findall(r"`hbm\.(plot_\w+)`", pictures)
+    }
+    assert set(listed) == {picture for _, picture in DRAWN}
+    assert all(table in listed[picture] for table, picture in DRAWN)
+
+
+@pytest.mark.filterwarnings("ignore:.*Pareto k above")
+@pytest.mark.parametrize("pair", DRAWN, ids="-".join)
+def test_a_table_of_the_list_is_drawn_by_its_picture(pair, fits):
+    ax = DRAWN[pair](fits)
+    assert ax.get_title(loc="left")
+    plt.close("all")
 
 
 def run(block, folder, monkeypatch):

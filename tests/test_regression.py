@@ -15,7 +15,7 @@ from hbm.hierarchy.panel_estimates import (
     _variances,
     panel_estimates,
 )
-from hbm.hierarchy.parameterisation import between_variance
+from hbm.hierarchy.parents import between_variance
 from hbm.hierarchy.regression import regression
 
 KNOWN = {"school": ["log_n_students"], "authority": ["rural"], "zone": ["coast"]}

@@ -76,6 +76,7 @@ def test_the_table_is_labelled(exams):
         "size": "n_students",
         "prob": 0.9,
         "above": 0.8,
+        "above_unit": "%",
         "unit": "%",
         "proportions": True,
     }

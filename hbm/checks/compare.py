@@ -42,7 +42,8 @@ def compare(
     Raises
     ------
     TypeError
-        If a value is neither a pair of a model and its fit nor a result of :func:`hbm.loo`.
+        If `models` is no mapping, or a value in it neither a pair of a model and its fit nor a
+        result of :func:`hbm.loo`.
     ValueError
         If the models are of different data (what differs is named), or the unit is not possible for
         one of them.
@@ -62,6 +63,11 @@ def compare(
     """
     from arviz_stats import compare as arviz_compare
 
+    if not isinstance(models, Mapping):
+        raise TypeError(
+            "models must map names to pairs (model, fit) or results of hbm.loo, such as "
+            f"{{'nested': (model, fit), ...}}, got {type(models).__name__}"
+        )
     if len(models) < 2:
         raise ValueError("give two models or more to compare")
     results = {name: _result(name, given, unit) for name, given in models.items()}

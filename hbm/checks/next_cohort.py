@@ -11,6 +11,7 @@ from hbm.hierarchy.description import Description
 from hbm.hierarchy.fitted import read_all
 from hbm.results.prediction import predict_rows
 from hbm.results.rows import read_rows
+from hbm.sampling.inputs import check_seed
 from hbm.tables.columns import require_columns
 from hbm.tables.forms import read_either
 from hbm.tables.grouped import GroupedData
@@ -105,6 +106,7 @@ def evaluate(
     >>> by_school = hbm.evaluate(model, fit, following, random_seed=1)  # doctest: +SKIP
     >>> hbm.by_band(by_school)  # doctest: +SKIP
     """
+    check_seed(random_seed)
     fitted = read_all(fit, model)
     d = fitted.d
     cohort = read_cohort(next_table, d)
@@ -239,8 +241,8 @@ def read_cohort(table: pd.DataFrame, d: Description) -> GroupedData:
         by=d.group,
         size=d.size,
         parents=parents,
-        proportions=d.law.bounds == (0, 1),
-        allowed="proportions in [0, 1]" if d.law.bounds == (0, 1) else f"numbers in {d.unit}",
+        proportions=d.law.proportions,
+        allowed="proportions in [0, 1]" if d.law.proportions else f"numbers in {d.unit}",
         ok=lambda x: np.isfinite(x) & (x >= low) & (x <= high),
         sd_needed=sd_needed,
         sd_may_be_missing=True,

@@ -22,6 +22,8 @@ from hbm.checks.statistics import Sample, Statistic, choose_statistics
 from hbm.hierarchy.description import Description
 from hbm.hierarchy.fitted import check_fit, check_model, read_fit
 from hbm.hierarchy.model import description_of
+from hbm.results.estimates import check_prob
+from hbm.sampling.inputs import check_seed
 from hbm.sampling.predictive import without_notes
 from hbm.students.cohorts import cohorts, summarise
 from hbm.tables.columns import require_numbers
@@ -72,7 +74,8 @@ def check_predictive(
         The table that the model was made from. It serves to check what the model does not look at:
         the spread of students, where it ignores the published standard deviations, as the article's
         and one with ``observe="mean"``; and the shares of students at or above a mark, if it has
-        ``acceptable`` (50 %) and ``excellent`` (80 %), as :func:`hbm.exam_table` makes it.
+        ``acceptable`` (50 %) and ``excellent`` (80 %), as :func:`hbm.exam_table` makes it. Groups
+        whose share is missing are left out of both sides.
     new_groups : bool, default False
         Whether to draw groups anew from their population.
     prob : float, default 0.99
@@ -118,8 +121,9 @@ def check_predictive(
     ``share_excellent``
     ``lowest``, ``highest``   of the individuals, where they are known one by one
     ``skewness``              of the individuals around their group's mean, likewise
-    ``successive_small``,     of a panel: correlation of groups' results with those before, less the
-    ``successive_large``      means of their years, of the smaller and of the larger groups
+    ``successive_small``,     of a panel: correlation of groups' results with their last ones
+    ``successive_large``      before, over gaps as well, less the means of their years, of the
+                              smaller and of the larger groups
     ``changes_large``         standard deviation of the larger groups' changes, likewise
     ``changes_small_minus``   the same of the smaller groups' changes, less that of the larger ones'
     ``sd_between_years``      standard deviation of the means of years
@@ -162,8 +166,8 @@ def check_predictive(
     >>> fit = hbm.sample(model)  # doctest: +SKIP
     >>> hbm.check_predictive(model, fit, new_groups=True)  # doctest: +SKIP
     """
-    if not 0 < prob < 1:
-        raise ValueError(f"prob must lie between 0 and 1, got {prob}")
+    check_prob(prob, such_as="0.99 is 99 %")
+    check_seed(random_seed)
     if isinstance(draws, bool) or not isinstance(draws, int | np.integer):
         raise TypeError(f"draws must be a whole number, got {draws!r}")
     if draws < 1:
@@ -238,9 +242,13 @@ def _read(model, tree, table) -> tuple[Description, dict[str, tuple[float, Float
         for name, mark in STANDARDS.items():
             if d.value is None and name in table:
                 shares = require_numbers(
-                    table, name, allowed="shares in [0, 1]", ok=lambda x: (x >= 0) & (x <= 1)
+                    table,
+                    name,
+                    allowed="shares in [0, 1], or missing",
+                    ok=lambda x: np.isnan(x) | ((x >= 0) & (x <= 1)),
                 )
-                marks[name] = mark, shares
+                if not np.isnan(shares).all():
+                    marks[name] = mark, shares
     return d, marks
 
 

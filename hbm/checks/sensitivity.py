@@ -19,6 +19,7 @@ __all__ = ["prior_sensitivity"]
 
 THRESHOLD = 0.05
 _CONTRAST = "contrast"
+_DECIMALS = 15  # as many as a number has: tables are not rounded
 
 _MEANINGS = {
     "✓": "the data decide",
@@ -46,8 +47,8 @@ def prior_sensitivity(model: pm.Model, fit: xr.DataTree) -> pd.DataFrame:
     pandas.DataFrame
         One row a top-level quantity, in the model's order, and one a coefficient, such as
         ``beta[log_n_students]``: ``prior`` and ``likelihood``, how much it moves with each, and
-        ``diagnosis``, as ``arviz_stats.psense_summary`` gives them; and ``meaning``, the diagnosis
-        in plain words. From 0.05 on a quantity is said to move.
+        ``diagnosis``, as ``arviz_stats.psense_summary`` gives them, but not rounded; and
+        ``meaning``, the diagnosis in plain words. From 0.05 on a quantity is said to move.
 
     Raises
     ------
@@ -115,7 +116,7 @@ def prior_sensitivity(model: pm.Model, fit: xr.DataTree) -> pd.DataFrame:
     )
     # ArviZ points to its guide where something moves; the table has it in words.
     with without_notes("arviz_stats.psense", logging.ERROR):
-        table = psense_summary(tree, var_names=names, threshold=THRESHOLD)
+        table = psense_summary(tree, var_names=names, threshold=THRESHOLD, round_to=_DECIMALS)
     return table.assign(meaning=table["diagnosis"].map(_MEANINGS))
 
 

@@ -65,7 +65,8 @@ def choose_statistics(d: Description, marks: Marks) -> list[Statistic]:
     d : Description
         What was observed.
     marks : mapping of str to (float, numpy.ndarray)
-        Marks of which the groups' shares of individuals at or above are known.
+        Marks of which the groups' shares of individuals at or above are known; missing where one is
+        not.
 
     Returns
     -------
@@ -213,7 +214,10 @@ def _above_groups(d: Description) -> list[Statistic]:
 
 
 def _over_years(d: Description) -> list[Statistic]:
-    """Statistics of a panel: of a group's successive results, less the means of their years."""
+    """Statistics of a panel: of a group's successive results, less the means of their years.
+
+    A result and the one before it are successive even where years without results lie between.
+    """
     if d.cells is None:
         return []
     group, year, distance = d.group, d.cells.name, d.distance
@@ -294,10 +298,14 @@ def _successive(d: Description) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 def _at_marks(d: Description, marks: Marks) -> list[Statistic]:
     def share(mark: float, name: str) -> Callable[[Sample], Floats]:
+        # Of groups whose share was not published, the simulated individuals are left out as well.
+        known = ~np.isnan(marks[name][1])
+        individuals = slice(None) if known.all() else np.repeat(known, d.n.astype(int))
+
         def of(s: Sample) -> Floats:
             if s.shares is not None:
-                return np.atleast_1d(np.average(s.shares[name][1], weights=d.n))
-            return (s.value >= mark).mean(axis=1)
+                return np.atleast_1d(np.average(s.shares[name][1][known], weights=d.n[known]))
+            return (s.value[:, individuals] >= mark).mean(axis=1)
 
         return of
 

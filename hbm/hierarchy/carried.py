@@ -27,7 +27,7 @@ from hbm.tables.labels import Cells, Level
 from hbm.tables.predictors import Predictors
 from hbm.tables.words import plural, singular
 
-__all__ = ["carry", "read_description"]
+__all__ = ["carry", "posterior_of", "read_description"]
 
 _LAWS: dict[str, Law] = {law.name: law for law in (BETA, NORMAL)}
 _ROUNDED = 0.00051  # a mean published as 0 or 1 is observed half a unit inside
@@ -89,6 +89,28 @@ def labelled(d: Description, constant: xr.Dataset) -> xr.Dataset:
 def _family(level: str, above: str) -> str:
     """Name the number of members of each family."""
     return f"{plural(level)}_in_{above}"
+
+
+def posterior_of(fit: xr.DataTree) -> xr.Dataset:
+    """Return the posterior of a fit, or raise if there is none, or none with chains and draws."""
+    if not isinstance(fit, xr.DataTree):
+        raise TypeError(
+            f"fit must be an xarray.DataTree, got {type(fit).__name__}; pass the result of "
+            "hbm.sample"
+        )
+    if "posterior" not in fit.children:
+        raise ValueError(
+            "the fit has no group 'posterior'; its groups are: "
+            f"{', '.join(fit.children) or 'none'}. Pass the result of hbm.sample"
+        )
+    posterior = fit["posterior"].to_dataset()
+    for dim in ("chain", "draw"):
+        if dim not in posterior.dims:
+            raise ValueError(
+                f"the posterior has no dim {dim!r}, as after fit.sel({dim}=0): select with a list, "
+                f"which keeps it, fit.sel({dim}=[0])"
+            )
+    return posterior
 
 
 def read_description(fit: xr.DataTree) -> Description | None:

@@ -85,7 +85,7 @@ class InformedChain(Transform):
         check_made_for(
             value,
             inputs,
-            lambda op: type(op).__name__ == _CHAIN,
+            lambda op, _: type(op).__name__ == _CHAIN,
             "hbm.informed_chain is the transform of an hbm.chain, not of {}: write the effects as "
             "hbm.chain(name, mean, persistence, sd, transform=...)",
         )

@@ -21,7 +21,8 @@ from scipy.linalg import block_diag
 
 from hbm.hierarchy.description import Description
 from hbm.hierarchy.joint import joint_effect
-from hbm.hierarchy.parameterisation import Parameterisation, between_variance, weighted_parents
+from hbm.hierarchy.parameterisation import Parameterisation
+from hbm.hierarchy.parents import between_variance, weighted_parents
 from hbm.hierarchy.regression import gram, regression
 
 __all__ = [

@@ -190,7 +190,7 @@ def _between(d: Description, priors: Any, taus: list[float], field: str | None) 
     if weight @ away**2 <= chi2.isf(_CHANCE, len(d.n) - 1):
         return None
     spread = float(np.std(raw.effect, ddof=1))
-    unit = "logits" if d.unit == "%" else d.unit
+    unit = "logits" if d.law.proportions else d.unit
     return _Far(f"sd between {d.group} means", spread, (0, 2 * tau), unit, {field: spread})
 
 

@@ -9,7 +9,8 @@ from pytensor.tensor import TensorLike, TensorVariable
 
 from hbm.hierarchy.coefficients import moved, moved_cells
 from hbm.hierarchy.description import Description
-from hbm.hierarchy.parameterisation import Parameterisation, group_effect, parent_estimates
+from hbm.hierarchy.parameterisation import Parameterisation, group_effect
+from hbm.hierarchy.parents import parent_estimates
 
 __all__ = ["Raw", "level_effect", "raw_by_level", "spread_effect"]
 

@@ -15,7 +15,7 @@ import pymc as pm
 import xarray as xr
 from numpy.typing import NDArray
 
-from hbm.hierarchy.carried import carry, missing_members, read_description
+from hbm.hierarchy.carried import carry, missing_members, posterior_of, read_description
 from hbm.hierarchy.coefficients import of_cells
 from hbm.hierarchy.description import Description
 from hbm.hierarchy.model import description_of
@@ -28,7 +28,6 @@ __all__ = [
     "check_fit",
     "check_model",
     "flat",
-    "posterior_of",
     "read_all",
     "read_fit",
     "read_panel",
@@ -300,28 +299,6 @@ def flat(fit: xr.DataTree, name: str) -> Floats:
     """Return the draws of a variable of the posterior, chain after chain: (n_draws, ...)."""
     values = fit["posterior"][name].transpose("chain", "draw", ...).to_numpy()
     return values.reshape(-1, *values.shape[2:])
-
-
-def posterior_of(fit: xr.DataTree) -> xr.Dataset:
-    """Return the posterior of a fit, or raise if there is none, or none with chains and draws."""
-    if not isinstance(fit, xr.DataTree):
-        raise TypeError(
-            f"fit must be an xarray.DataTree, got {type(fit).__name__}; pass the result of "
-            "hbm.sample"
-        )
-    if "posterior" not in fit.children:
-        raise ValueError(
-            "the fit has no group 'posterior'; its groups are: "
-            f"{', '.join(fit.children) or 'none'}. Pass the result of hbm.sample"
-        )
-    posterior = fit["posterior"].to_dataset()
-    for dim in ("chain", "draw"):
-        if dim not in posterior.dims:
-            raise ValueError(
-                f"the posterior has no dim {dim!r}, as after fit.sel({dim}=0): select with a list, "
-                f"which keeps it, fit.sel({dim}=[0])"
-            )
-    return posterior
 
 
 def check_model(model: pm.Model) -> None:

@@ -69,7 +69,8 @@ def pooled(d: Description, priors: Priors, parameterisation: Parameterisation) -
     with TableModel(d) as model:
         table_data(d)
         eta = pm.Normal("eta", priors.eta_mean, priors.eta_sd)
-        taus = [pm.HalfNormal(f"tau_{level}", priors.tau_of(level)) for level in above]
+        scales = zip(above, priors.taus_of(above, d.group), strict=True)
+        taus = [pm.HalfNormal(f"tau_{level}", scale) for level, scale in scales]
         tau = pm.HalfNormal(f"tau_{d.group}", priors.tau_school)
         nu = pm.LogNormal("nu", np.log(priors.nu_median), priors.nu_log_sd)
         tau_nu = pm.HalfNormal("tau_nu", priors.tau_nu)

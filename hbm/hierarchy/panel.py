@@ -38,7 +38,8 @@ def over_years(d: Description, priors: Priors, parameterisation: Parameterisatio
         data = table_data(d)
         eta = pm.Normal("eta", priors.eta_mean, priors.eta_sd)
         tau_year = pm.HalfNormal(f"tau_{year}", priors.tau_year)
-        taus = [pm.HalfNormal(f"tau_{level}", priors.tau_of(level)) for level in above]
+        scales = zip(above, priors.taus_of(above, d.group), strict=True)
+        taus = [pm.HalfNormal(f"tau_{level}", scale) for level, scale in scales]
         tau = pm.HalfNormal(f"tau_{d.group}", priors.tau_school)
         persistence = pm.Uniform("persistence", 0, 1)
         nu = pm.LogNormal("nu", np.log(priors.nu_median), priors.nu_log_sd)

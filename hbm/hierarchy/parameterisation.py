@@ -45,7 +45,6 @@ __all__ = [
     "check_made_for",
     "group_effect",
     "informed",
-    "parent_estimates",
     "raw_starts",
 ]
 
@@ -85,12 +84,27 @@ class Informed(Transform):
         check_made_for(
             value,
             inputs,
-            lambda op: isinstance(op, NormalRV) or type(op).__name__ == _EFFECT,
+            lambda op, whole: whole and (isinstance(op, NormalRV) or type(op).__name__ == _EFFECT),
             "hbm.informed is the transform of a pm.Normal, not of {}: write the effect as a "
             "pm.Normal, and what depends on it as a pm.Deterministic",
         )
+        self._check_shape(value.type.shape)
         centre, precision = self._centre_and_precision(inputs)
         return (value - centre) * pt.sqrt(precision)
+
+    def _check_shape(self, shape: tuple[int | None, ...]) -> None:
+        """Raise if there are other estimates than the effects, as far as their shape is known."""
+        if self.estimate is None:
+            return
+        given = np.broadcast_shapes(self.estimate.shape, self.precision.shape)
+        last = shape[len(shape) - len(given) :]
+        if len(given) > len(shape) or any(
+            n not in (1, there) and there is not None for n, there in zip(given, last, strict=True)
+        ):
+            raise ValueError(
+                f"hbm.informed was given estimates of shape {given}, and the effect is of shape "
+                f"{shape}: give one estimate and standard error for each of its members, in order"
+            )
 
     def backward(self, value: TensorVariable, *inputs) -> TensorVariable:
         """Return the effect of a z."""
@@ -123,7 +137,7 @@ class _InformedByInputs(ByInputs, Informed):
 
 
 def check_made_for(
-    value: TensorVariable, inputs: tuple, knows: Callable[[Op], bool], message: str
+    value: TensorVariable, inputs: tuple, knows: Callable[[Op, bool], bool], message: str
 ) -> None:
     """Raise if a value is made of a variable with these inputs that a transform is not for.
 
@@ -137,7 +151,7 @@ def check_made_for(
     inputs : tuple of TensorVariable
         Those of the variable.
     knows : callable
-        Says of the variable's Op whether the transform is for it.
+        Says whether the transform is for a variable of this Op, which the value is, or is made of.
     message : str
         What to say if not, with ``{}`` for the Op's name.
     """
@@ -146,7 +160,7 @@ def check_made_for(
         if node is None or not isinstance(node.op, RandomVariable | SymbolicRandomVariable):
             continue
         own = len(node.inputs) == len(inputs) and all(map(operator.is_, node.inputs, inputs))
-        if own and not (knows(node.op) and variable is value):
+        if own and not knows(node.op, variable is value):
             raise TypeError(message.format(type(node.op).__name__))
 
 
@@ -175,7 +189,9 @@ def informed(estimate: ArrayLike, standard_error: ArrayLike) -> Informed:
     TypeError
         If they are no numbers; or, when the model is built, if the variable is no ``pm.Normal``.
     ValueError
-        If a standard error is not positive, or an estimate is not finite.
+        If a standard error is not positive, or an estimate is not finite; if they are of other
+        numbers of groups; or, when the model is built, if these are not the variable's, as far as
+        it has a shape then: one given by dims is only known when it is used.
 
     Examples
     --------
@@ -192,14 +208,15 @@ def informed(estimate: ArrayLike, standard_error: ArrayLike) -> Informed:
     >>> [variable.name for variable in model.value_vars]
     ['mu', 'tau_log__', 'theta_informed__']
     """
-    for given in (estimate, standard_error):
-        if isinstance(given, Variable):
-            raise TypeError(
-                f"estimates and standard errors must be numbers, got the variable {given}: PyMC "
-                "does not see what a transform hangs on; give its get_value()"
-            )
-    estimate = np.asarray(estimate, dtype=float)
-    standard_error = np.asarray(standard_error, dtype=float)
+    estimate = _numbers(estimate, "estimates")
+    standard_error = _numbers(standard_error, "standard errors")
+    try:
+        np.broadcast_shapes(estimate.shape, standard_error.shape)
+    except ValueError:
+        raise ValueError(
+            f"each estimate has its standard error: got {estimate.size} estimates and "
+            f"{standard_error.size} standard errors"
+        ) from None
     if not (standard_error > 0).all():
         bad = np.flatnonzero(~(standard_error.ravel() > 0))
         raise ValueError(
@@ -213,6 +230,22 @@ def informed(estimate: ArrayLike, standard_error: ArrayLike) -> Informed:
             "information give any number with standard_error=inf"
         )
     return Informed(estimate, 1 / standard_error**2)
+
+
+def _numbers(given: ArrayLike, what: str) -> np.ndarray:
+    """Return what was given as floats, or refuse what is no numbers."""
+    if isinstance(given, Variable):
+        raise TypeError(
+            f"{what} must be numbers, got the variable {given}: PyMC does not see what a transform "
+            "hangs on; give its get_value()"
+        )
+    try:
+        numbers = np.asarray(given)
+        if numbers.dtype.kind in "iufO" and not any(x is None for x in numbers.flat):
+            return numbers.astype(float)
+    except (TypeError, ValueError):  # of rows of unlike lengths, or of objects that are no numbers
+        pass
+    raise TypeError(f"{what} must be numbers, got {given!r}")
 
 
 def check_parameterisation(parameterisation: str) -> None:
@@ -332,75 +365,3 @@ def raw_starts(model: pm.Model) -> dict[str, np.ndarray]:
         for rv in model.free_RVs
         if f"{rv.name}_raw" in model.named_vars
     }
-
-
-def parent_estimates(
-    estimate: np.ndarray, standard_error: np.ndarray, parent: np.ndarray, n_parents: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Estimate each parent's effect, and its standard error, from its children's.
-
-    The children of a parent vary around it with a variance τ² that is estimated from all of them by
-    the method of moments (DerSimonian and Laird [1]_, within parents); a parent's estimate is then
-    the mean of its children's weighted by 1 / (s² + τ²).
-
-    Parameters
-    ----------
-    estimate, standard_error : numpy.ndarray, shape (n_children,)
-        What the raw data say of each child.
-    parent : numpy.ndarray of int, shape (n_children,)
-        Position of each child's parent.
-    n_parents : int
-        Number of parents.
-
-    Returns
-    -------
-    estimate, standard_error : numpy.ndarray, shape (n_parents,)
-        ``inf`` as the standard error of a parent none of whose children has information.
-
-    References
-    ----------
-    .. [1] DerSimonian and Laird (1986). Meta-analysis in clinical trials. Controlled Clinical
-       Trials 7(3).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> parent_estimates(np.array([0.0, 2.0, 5.0]), np.ones(3), np.array([0, 0, 1]), 2)
-    (array([1., 5.]), array([1.        , 1.41421356]))
-    """
-    tau_squared = between_variance(estimate, standard_error, parent, n_parents)
-    return weighted_parents(estimate, standard_error, np.nan_to_num(tau_squared), parent, n_parents)
-
-
-def between_variance(
-    estimate: np.ndarray, standard_error: np.ndarray, parent: np.ndarray, n_parents: int
-) -> float:
-    """Return the variance between children of one parent, by moments; NaN if nothing tells it."""
-
-    def total(x):
-        return np.bincount(parent, x, minlength=n_parents)
-
-    w = 1 / standard_error**2
-    estimate = np.where(w > 0, estimate, 0.0)
-    sum_w = total(w)
-    safe = np.where(sum_w > 0, sum_w, 1.0)
-    within = (total(w * estimate) / safe)[parent]
-    q = (w * (estimate - within) ** 2).sum()
-    degrees = (w > 0).sum() - (sum_w > 0).sum()
-    scale = (sum_w - total(w**2) / safe).sum()
-    return max(0.0, (q - degrees) / scale) if scale > 1e-12 * w.sum() else np.nan
-
-
-def weighted_parents(
-    estimate: np.ndarray,
-    standard_error: np.ndarray,
-    tau_squared: float,
-    parent: np.ndarray,
-    n_parents: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return parents' estimates, and standard errors, given the variance between their children."""
-    w = np.where(1 / standard_error**2 > 0, 1 / (standard_error**2 + tau_squared), 0.0)
-    sum_w = np.bincount(parent, w, minlength=n_parents)
-    sums = np.bincount(parent, w * np.where(w > 0, estimate, 0.0), minlength=n_parents)
-    safe = np.where(sum_w > 0, sum_w, 1.0)
-    return sums / safe, np.where(sum_w > 0, 1 / np.sqrt(safe), np.inf)

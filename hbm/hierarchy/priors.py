@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+from hbm.tables.words import plural
+
 __all__ = ["Priors", "check_priors"]
 
 
@@ -42,9 +44,13 @@ class Priors:
     beta_sd : float, default 0.3
         Sd of the Normal priors of the coefficients of predictors: of one sd of a number (so of
         some three times as many students, for ``log_n_students``), of true against false, and,
-        about, of a category. At a mean of 0.65 a step of 0.3 logits is 7 points of a hundred.
+        about, of a category. At a mean of 0.65 a step of 0.1 logits is 2.3 points of a hundred, and
+        one of 0.3 is 7. Where an sd is threefold, ten times the students are two such steps: the
+        prior of what these do to a school's mean has an sd of some 13 points.
     gamma_sd : float, default 0.3
-        The same for log nu: with a step of 0.3 the spread of students changes by about a seventh.
+        The same for log nu, which a step of gamma multiplies by e^gamma. At a mean of 0.65 and
+        a nu of 6 the students' standard deviation of 18.0 points becomes 15.8 with a step of 0.3,
+        and 20.4 with one of −0.3; ten times the students, at one prior sd, make it 14 or 23.
     no_pooling_sd : float, default 1.5
         Prior standard deviation of a school's effect around `eta_mean` where nothing is pooled;
         a school's log nu then has the prior of log nu.
@@ -117,6 +123,24 @@ class Priors:
                 f"{', '.join(map(repr, self.tau_parent))}"
             )
         return self.tau_parent[level]
+
+    def taus_of(self, levels: Sequence[str], group: str) -> list[float]:
+        """Return :meth:`tau_of` each level of a model of groups, which has these and no others.
+
+        Raises
+        ------
+        ValueError
+            If scales are given by level, and not for these alone.
+        """
+        given = self.tau_parent if isinstance(self.tau_parent, Mapping) else {}
+        others = [level for level in given if level not in levels]
+        if others:
+            raise ValueError(
+                f"tau_parent of the priors names {', '.join(map(repr, others))}, and the levels "
+                f"that the {plural(group)} of this model stand in are: "
+                f"{', '.join(map(repr, levels)) or 'none'}"
+            )
+        return [self.tau_of(level) for level in levels]
 
     def draw(
         self, random_seed: int | np.random.Generator | None = None, *, panel: bool = False

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import xarray as xr
 
-from hbm.hierarchy.carried import labelled, read_description
+from hbm.hierarchy.carried import labelled, posterior_of, read_description
 from hbm.hierarchy.description import Description
 from hbm.tables.labels import Level
 
@@ -20,6 +20,7 @@ def in_year(fit: xr.DataTree, year: int | None = None) -> xr.DataTree:
     Tables and pictures of what is returned are of that year, with what the model learned of all
     years. Given the whole fit, they take the last. What goes by all that informed the draws, such
     as leaving out, predicting or asking of priors, wants the whole fit, and refuses a year of it.
+    So does :func:`hbm.shrinkage`, which takes ``year=``: estimates lean on the other years.
 
     Parameters
     ----------
@@ -37,6 +38,8 @@ def in_year(fit: xr.DataTree, year: int | None = None) -> xr.DataTree:
 
     Raises
     ------
+    TypeError
+        If `fit` is not a DataTree.
     ValueError
         If the fit is not of a panel, or has no such year.
 
@@ -50,6 +53,7 @@ def in_year(fit: xr.DataTree, year: int | None = None) -> xr.DataTree:
     >>> dict(year["posterior"]["mu_school"].sizes), int((table["year"] == 2018).sum())
     ({'chain': 1, 'draw': 10, 'school': 27}, 27)
     """
+    posterior_of(fit)
     d = read_description(fit)
     if d is None or d.cells is None:
         raise ValueError("the fit is not of several years; it is of one already")

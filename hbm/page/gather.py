@@ -68,7 +68,7 @@ class Tables:
     years, changes, expected : pandas.DataFrame or None
         Of a panel: :func:`hbm.estimates` of groups and years beside what was published;
         :func:`hbm.changes`; and mean and interval of what :func:`hbm.predict` says of the year
-        after the last, of as many individuals as in the last.
+        after the last, of as many individuals and like the last in all that is known of them.
     """
 
     d: Description
@@ -258,11 +258,21 @@ def _of_years(
     following = pd.DataFrame(
         {level.name: level.labels[d.ancestor_of(level.name)[cells]] for level in d.levels}
     ).assign(**{year: int(d.cells.years[-1]) + 1, d.size: d.n[cells].astype(int)})
+    following = _as_before(following, model, d)
     tree = predict(model, few, following, random_seed=rng)
     draws = flat(xr.DataTree.from_dict({"posterior": tree["predictions"].to_dataset()}), "mean")
     expected = following[[d.group, year, d.size]].assign(mean=draws.mean(axis=0))
     expected["lower"], expected["upper"] = np.quantile(draws, [0.025, 0.975], axis=0)
     return by_year, _changes(fit, d), expected
+
+
+def _as_before(following: pd.DataFrame, model: pm.Model, d: Description) -> pd.DataFrame:
+    """Return groups of a year to come with what is known of them in the last year."""
+    codings = () if d.predictors is None else d.predictors.coding
+    columns = {coding.column for coding in codings if coding.level == d.group} - {*following}
+    table = recipe_of(model).table
+    last = table[table[d.cells.name] == d.cells.years[-1]]
+    return following.merge(last[[d.group, *columns]], on=d.group, how="left", validate="1:1")
 
 
 def _changes(fit: xr.DataTree, d: Description) -> pd.DataFrame | None:

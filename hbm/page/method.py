@@ -7,9 +7,12 @@ from typing import Any
 
 from hbm.hierarchy.recipes import Recipe, maker
 from hbm.page.gather import Tables
+from hbm.page.words import a, listed
 from hbm.sampling.storage import package_versions, table_sha256
 
-__all__ = ["equations", "made_with", "priors", "story"]
+__all__ = ["equations", "made_with", "priors", "story", "with_predictors"]
+
+_UNKNOWN = "not recorded"
 
 
 def story(recipe: Recipe) -> str:
@@ -28,6 +31,35 @@ def story(recipe: Recipe) -> str:
 def equations(recipe: Recipe) -> str:
     """Return what a model is, in the notation of its function's docstring."""
     return _paragraphs(recipe)[1].replace("`", "")
+
+
+def with_predictors(t: Tables) -> str:
+    """Return what predictors change of these equations, in the words of the model; "" if none."""
+    d = t.d
+    if d.predictors is None:
+        return ""
+    moved, known = [], []
+    for level in reversed(d.levels):
+        name, around = level.name, d.effect(d.above(level.name))
+        columns = [coding.name for coding in d.predictors.coding if coding.level == name]
+        if not columns:
+            continue
+        known.append(f"{listed(columns)} of {a(name)}")
+        if d.panel and name == d.group:
+            year = d.cells.name
+            moved.append(f"{d.effect(name)} in a {year} is {around} + effect_{year} + x · beta + d")
+        else:
+            moved.append(f"{d.effect(name)} ~ N({around} + x · beta, tau_{name})")
+    given = t.recipe.arguments["priors"]
+    priors = [f"beta ~ N(0, {given.beta_sd:g})"]
+    if d.law.spread_varies:
+        spread = d.law.spread
+        moved.append(f"log {d.spread_name} ~ N(log {spread} + x · gamma, tau_{spread})")
+        priors.append(f"gamma ~ N(0, {given.gamma_sd:g})")
+    if any(coding.categories for coding in d.predictors.coding):
+        priors.append("and effects of categories sum to zero")
+    told = f"With predictors, {listed(moved)}, where x is {listed(known)}, coded"
+    return f"{told}; {', '.join(priors)}."
 
 
 def _paragraphs(recipe: Recipe) -> list[str]:
@@ -49,9 +81,9 @@ def made_with(t: Tables) -> list[tuple[str, str]]:
         ("Model", t.recipe.function),
         ("Arguments", ", ".join(f"{name}={value!r}" for name, value in arguments.items())),
         ("SHA-256 of the data", table_sha256(t.recipe.table)),
-        ("Method of sampling", str(sampled.get("method", "not recorded"))),
-        ("Seed", str(sampled.get("random_seed", "not recorded"))),
-        ("Sampled on", str(sampled.get("created_at", "not recorded"))[:10]),
+        ("Method of sampling", str(sampled.get("method", _UNKNOWN))),
+        ("Seed", str(sampled.get("random_seed", _UNKNOWN))),
+        ("Sampled on", str(sampled["created_at"])[:10] if "created_at" in sampled else _UNKNOWN),
         ("Page made on", date.today().isoformat()),
     ]
     versions = ", ".join(f"{name} {number}" for name, number in package_versions().items())

@@ -1,6 +1,6 @@
 """What the page says of a group: how good and how sure, and never one as the other."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from hbm.page.gather import Tables
 from hbm.page.scale import MINUS, Scale, chance, per_cent
 from hbm.tables.words import plural
 
-__all__ = ["Words", "count", "words_of"]
+__all__ = ["Words", "a", "count", "listed", "words_of"]
 
 _WAYS = {True: "risen", False: "fallen"}
 _TOLD = 0.975  # probability of one side from which that is said to be told
@@ -29,6 +29,28 @@ def count(n: int, name: str) -> str:
 def words_of(name: str) -> str:
     """Return a name of a column as words."""
     return name.replace("_", " ")
+
+
+def a(name: str) -> str:
+    """Return a name with its article.
+
+    Examples
+    --------
+    >>> a("school"), a("authority")
+    ('a school', 'an authority')
+    """
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Return texts with commas, and "and" before the last.
+
+    Examples
+    --------
+    >>> listed(["size", "kind", "age"])
+    'size, kind and age'
+    """
+    return " and ".join([*([", ".join(texts[:-1])] if texts[1:] else []), texts[-1]])
 
 
 class Words:
@@ -106,6 +128,19 @@ class Words:
         if self._tables.d.predictors is not None:
             return f"{own}{target}, what is expected of a {self._group} like it in {of}"
         return f"{own}{target}, the middle of {of}"
+
+    def like(self) -> str:
+        """Say in what groups are like one another that the model knows of; "" if of nothing."""
+        d, found = self._tables.d, []
+        for level in reversed(d.levels):
+            codings = () if d.predictors is None else d.predictors.coding
+            columns = [coding.column for coding in codings if coding.level == level.name]
+            known = {d.size: f"number of {words_of(plural(d.individual))}"}
+            names = [known.get(column, words_of(column)) for column in columns]
+            of = "" if level.name == d.group else f" of its {words_of(level.name)}"
+            found += [f"{listed(names)}{of}"] if names else []
+        # With a comma: "and" alone parts the columns of one level.
+        return ", and ".join(found)
 
     def made_of(self, row: Any) -> str:
         """Say what an estimate is made of, in parts of a hundred."""

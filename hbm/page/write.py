@@ -22,7 +22,7 @@ from hbm.page.gather import STEPS, Tables, gather
 from hbm.page.scale import scale_of
 from hbm.page.sections import STRIP, YEARS, Sections, address
 from hbm.page.verdicts import headline, verdicts
-from hbm.page.words import Words, count, words_of
+from hbm.page.words import Words, a, count, words_of
 from hbm.plots import style
 from hbm.sampling.diagnostics import Diagnosis
 from hbm.sampling.progress import progress_bar
@@ -205,6 +205,7 @@ def _context(t: Tables, title: str | None, licence: str | None) -> dict[str, Any
         "value_name": words_of(d.value_name),
         "of": " in ".join([groups, *above]),
         "n": f"{int(t.d.n.sum()):,}",
+        "all_groups": count(len(t.d.levels[-1].labels), d.group),
         "years": years,
         "today": f"{today.day} {today:%B %Y}",
         "field": {"box": _FIELD, "axis": line, "marks": marks, "average": line.at(words.average)},
@@ -216,6 +217,7 @@ def _context(t: Tables, title: str | None, licence: str | None) -> dict[str, Any
         "years_ends": YEARS,
         "story": method.story(t.recipe),
         "equations": method.equations(t.recipe),
+        "with_predictors": method.with_predictors(t),
         "priors": method.priors(t.recipe),
         "made_with": method.made_with(t),
         "licence": licence,
@@ -259,6 +261,7 @@ def _rendered(context: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["words"] = words_of
+    environment.filters["a"] = a
     look = environment.get_template("style.css.jinja").render(context)
     script = (Path(__file__).parent / "script.js").read_text("utf-8")
     hashes = {

@@ -9,6 +9,7 @@ import pandas as pd
 
 from hbm.plots import inputs, marks, style
 from hbm.tables.columns import require_columns, require_numbers
+from hbm.tables.forms import require_individuals
 from hbm.tables.labels import group, nest
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ def plot_students(
     '4 students in 2 schools in 2 districts'
     """
     low, high = inputs.bounds(unit, None)
+    size = inputs.size_of(student)
+    instead = "hbm.plot_exam_table draws it"
+    require_individuals(table, value, by=school, size=size, instead=instead)
     numbers = inputs.numbers(table, value, low, high)
     if district is None:
         schools = group(table, school)

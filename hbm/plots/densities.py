@@ -333,10 +333,8 @@ def plot_spreads(
                 f"the prior has no {', '.join(missing)}; pass the result of "
                 "hbm.sample_prior_predictive for the same model"
             )
-    if not inputs.text(unit) and any(str(name).startswith("nu_") for name in posterior):
-        unit = "logits"
-    if not unit and d is not None:
-        unit = d.unit
+    if not inputs.text(unit) and d is not None:
+        unit = "logits" if d.law.proportions else d.unit
     ax = style.axes(ax, grid="both")
     handles, right = [], 0.0
     for i, name in enumerate(names):

@@ -33,7 +33,8 @@ def plot_estimates(
     ----------
     estimates : pandas.DataFrame
         One row a group, as `hbm.estimates` makes it: the label first, then ``mean``, ``lower`` and
-        ``upper``. Groups are drawn in the order of the rows.
+        ``upper``; or as :func:`hbm.shares` does, with ``share`` in place of ``mean``. Groups are
+        drawn in the order of the rows.
     others : mapping of name to (mapping of label to number), optional
         What else is known of the groups, for example
         ``{"true mean": truth.set_index("school")["mean"]}``. Labels are compared as text.
@@ -71,8 +72,12 @@ def plot_estimates(
     >>> ax.get_ylabel()
     'Mean (cm)'
     """
-    name, labels = inputs.estimated(estimates)
+    quantity, is_share = "Mean", _is_of_shares(estimates)
+    name, labels = inputs.estimated(estimates, "share" if is_share else "mean")
     prob, unit = inputs.level(estimates, prob), inputs.unit_of(estimates, unit)
+    if is_share:
+        quantity, unit = _share(estimates), unit or "%"
+        estimates = estimates.rename(columns={"share": "mean"})
     n = len(labels)
     beside = {
         what: inputs.by_label(values, labels, what)
@@ -102,10 +107,26 @@ def plot_estimates(
         dashed = {"color": (style.BLACK, style.GREY, style.PURPLE)[i % 3], "lw": 1.5}
         handles.append(marks.draw_segments(ax, values, linestyle="--", label=what, **dashed))
     style.name_groups(ax, labels, name)
-    style.quantity(ax.yaxis, "Mean", unit)
+    style.quantity(ax.yaxis, quantity, unit)
     style.title(ax, f"{style.count(n, name)}: estimates with {style.interval(prob)}s")
     style.legend(ax, handles)
     return ax
+
+
+def _is_of_shares(estimates: pd.DataFrame) -> bool:
+    """Say whether a table is one of shares at a mark or above it."""
+    return isinstance(estimates, pd.DataFrame) and {"share"} == {"share", "mean"} & set(estimates)
+
+
+def _share(estimates: pd.DataFrame) -> str:
+    """Say what share it is, as far as the table tells."""
+    sizes = [str(column) for column in estimates.columns if str(column).startswith("n_")]
+    of = f" of {sizes[-1].removeprefix('n_').replace('_', ' ')}" if sizes else ""
+    above = estimates.attrs.get("above")
+    mark = (
+        "the mark" if above is None else style.amount(above, estimates.attrs.get("above_unit", ""))
+    )
+    return f"Share{of} at or above {mark}"
 
 
 def plot_caterpillar(

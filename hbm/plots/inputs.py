@@ -14,7 +14,7 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 
-from hbm.tables.columns import require_columns, require_numbers
+from hbm.tables.columns import percentages, require_columns, require_numbers
 from hbm.tables.labels import group
 from hbm.tables.words import plural
 
@@ -119,11 +119,15 @@ def numbers(table: pd.DataFrame, column: str, low=-np.inf, high=np.inf) -> np.nd
     require_columns(table, [column])
     allowed = "finite numbers"
     if (low, high) == (0, 1):
-        allowed = "proportions from 0 to 1 (divide percentages by 100)"
+        allowed = "proportions from 0 to 1"
     elif np.isfinite([low, high]).any():
         allowed += f" from {low:g} to {high:g}"
     return require_numbers(
-        table, column, allowed=allowed, ok=lambda x: np.isfinite(x) & (x >= low) & (x <= high)
+        table,
+        column,
+        allowed=allowed,
+        ok=lambda x: np.isfinite(x) & (x >= low) & (x <= high),
+        mend=percentages if (low, high) == (0, 1) else lambda bad: "",
     )
 
 
@@ -178,16 +182,28 @@ def labels(table: pd.DataFrame) -> tuple[str, list[str]]:
         raise ValueError(f"the first column must hold the groups' labels; it is {name!r}")
     names = [str(label) for label in group(table, name).labels]
     if len(names) != len(table):
-        raise ValueError(f"column {name!r} has a label twice; one row a group is needed")
+        raise ValueError(
+            f"column {name!r} has a label twice; one row a group is needed" + _one_year(table)
+        )
     return name, names
 
 
-def estimated(estimates: pd.DataFrame) -> tuple[str, list[str]]:
+def _one_year(table: pd.DataFrame) -> str:
+    """Say how a table of several years, which stand beside the labels, is made of one."""
+    year = table.columns[1] if len(table.columns) > 1 else None
+    if year is None or not pd.api.types.is_integer_dtype(table[year]):
+        return ""
+    if table.duplicated([table.columns[0], year]).any():
+        return ""
+    return f". The table has each {year}: make it of one, of hbm.in_year(fit, {year})"
+
+
+def estimated(estimates: pd.DataFrame, column: str = "mean") -> tuple[str, list[str]]:
     """Return what `labels` does of a table that has estimates with intervals."""
-    require_columns(estimates, ["mean", "lower", "upper"])
+    require_columns(estimates, [column, "lower", "upper"])
     name, names = labels(estimates)
-    for column in ("mean", "lower", "upper"):
-        numbers(estimates, column)
+    for one in (column, "lower", "upper"):
+        numbers(estimates, one)
     return name, names
 
 

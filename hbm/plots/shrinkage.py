@@ -51,7 +51,8 @@ def plot_shrinkage(
         area is its number of individuals, a line from there to a dot at its estimate, the pale
         interval of that, and a short line at the target, or one line across if all have the same.
         The target is called what the table says it is: its parent's mean or the population's, or,
-        with predictors, what is expected there of a group like it.
+        with predictors, what is expected there of a group like it, and a second line says where it
+        would be without them.
 
     Raises
     ------
@@ -89,7 +90,7 @@ def plot_shrinkage(
     areas, size_handles = marks.sizes(rows, size, individual, hollow=True, colour=ring)
 
     ax = style.axes(ax, grid="y", size=(8, 7) if many and colour_by else (8, 5))
-    lines = _draw_targets(ax, rows)
+    lines = [_draw_targets(ax, rows), *_draw_without_predictors(ax, rows)]
     width, dot = style.bar_width(n), marks.dot_size(n) ** 2
     # The groups without a colour of their own first, so that they hide none that has one.
     for grey in (True, False):
@@ -105,7 +106,7 @@ def plot_shrinkage(
         ax.scatter(x[i], raw[i], s=areas[i], zorder=4 + up, **rings)
     look = {"colour": style.BLUE if colour_by is None else style.GREY}
     interval = marks.patch_handle(style.interval(prob), alpha=0.3, **look)
-    handles = [*size_handles, marks.dot_handle("estimate", **look), interval, lines, *handles]
+    handles = [*size_handles, marks.dot_handle("estimate", **look), interval, *lines, *handles]
     style.name_groups(ax, list(group(rows, name).labels), name)
     style.quantity(ax.yaxis, "Mean", unit)
     style.title(ax, f"{style.count(n, name)} by raw mean, each pulled to its estimate")
@@ -133,6 +134,21 @@ def _draw_targets(ax: Axes, rows: pd.DataFrame):
         of = f"its {parent}".replace("_", " ") if parent else "the population"
         lines.set_label(f"mean of {of}")
     return lines
+
+
+def _draw_without_predictors(ax: Axes, rows: pd.DataFrame) -> list:
+    """Mark where each target would be but for predictors, if the table says how far that is.
+
+    `moved_predictors` is the way between the two, times the pooling factor.
+    """
+    if _PREDICTED not in rows or "pooling" not in rows:
+        return []
+    pooling = inputs.numbers(rows, "pooling", 0, 1)
+    way = inputs.numbers(rows, _PREDICTED) / np.where(pooling > 0, pooling, 1.0)
+    look = {"color": style.PURPLE, "marker": "_", "mew": 1, "ls": "", "zorder": 1.4}
+    width = 2 if len(rows) > style.MANY else 7
+    ax.plot(np.arange(len(rows)), rows["target"] - way, ms=width, **look)
+    return ax.plot([], [], ms=14, label="… without predictors", **look)
 
 
 def _parent(table: pd.DataFrame) -> str | None:

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hbm.hierarchy.carried import read_description
-from hbm.hierarchy.fitted import posterior_of
+from hbm.hierarchy.carried import posterior_of, read_description
 from hbm.tables.words import plural
 
 __all__ = ["check_prob", "estimates", "group_table"]

@@ -138,9 +138,10 @@ def read_year_means(
         if isinstance(mean, bool) or not isinstance(mean, int | float | np.number):
             raise TypeError(f"the mean of {d.cells.name} {year} must be a number, got {mean!r}")
         if not low < mean < high:
+            mend = " (divide percentages by 100)" if d.law.proportions and mean > 1 else ""
             raise ValueError(
-                f"the mean of {d.cells.name} {year} must lie between {low:g} and {high:g}"
-                f"{' (divide percentages by 100)' if (low, high) == (0, 1) else ''}, got {mean}"
+                f"the mean of {d.cells.name} {year} must lie between {low:g} and {high:g}{mend}, "
+                f"got {mean}"
             )
     return {int(year): float(mean) for year, mean in year_means.items()}
 

@@ -14,7 +14,8 @@ import xarray as xr
 from scipy.special import ndtri
 from scipy.stats import qmc
 
-from hbm.hierarchy.fitted import posterior_of, read_fit
+from hbm.hierarchy.carried import posterior_of
+from hbm.hierarchy.fitted import read_fit
 from hbm.results.estimates import check_prob
 from hbm.results.population import known_of, moved_by, population_mean, size_is_known
 

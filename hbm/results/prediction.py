@@ -14,6 +14,7 @@ import xarray as xr
 from hbm.hierarchy.fitted import Fitted, read_all
 from hbm.results.forward import draw_parameters, read_year_means
 from hbm.results.rows import Rows, read_rows
+from hbm.sampling.inputs import check_seed
 from hbm.students.cohorts import cohorts, summarise
 
 __all__ = ["predict", "predict_rows"]
@@ -121,6 +122,7 @@ def predict(
     >>> bool((abs(mu - 0.65) < 1e-6).all())
     True
     """
+    check_seed(random_seed)
     fitted = read_all(fit, model)
     rows = read_rows(new_table, fitted.d)
     return predict_rows(fitted, rows, np.random.default_rng(random_seed), year_means)

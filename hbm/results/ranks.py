@@ -10,7 +10,6 @@ from numbers import Integral
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.special import expit
 
 from hbm.hierarchy.carried import read_description
 from hbm.hierarchy.description import Description
@@ -169,9 +168,10 @@ def ranks(
     variable = f"mu_{group}"
     fit = one_year(fit)
     summary = estimates(fit, variable, prob)
-    values = _ranked_draws(fit, group, summary)
-    means = flat_draws(fit, variable)
     d = read_description(fit)
+    effect = _effect_of(fit, group, d)
+    values = _ranked_draws(fit, group, summary, effect)
+    means = flat_draws(fit, variable)
     names = [] if d is None else _known_of(d, group)
     if adjusted:
         values, means = _adjusted_draws(fit, group)
@@ -206,9 +206,9 @@ def ranks(
     table["p_bottom"] = (rank > n_groups - k).mean(axis=0)
     table["p_above_average"] = (means > average).mean(axis=0)
     ends = np.stack([centre - c * spread, centre + c * spread])
-    table["comparison_lower"], table["comparison_upper"] = (
-        expit(ends) if _in_logits(fit, group) else ends
-    )
+    if effect is not None:
+        ends = d.law.mean_of(ends)
+    table["comparison_lower"], table["comparison_upper"] = ends
     table = table.sort_values("expected_rank", kind="stable", ignore_index=True)
     table["tier"] = tiers(table["comparison_lower"], table["comparison_upper"])
     apart = pairs_apart(table["comparison_lower"], table["comparison_upper"])
@@ -272,7 +272,8 @@ def pairwise(fit: xr.DataTree, group: str, labels: Sequence[str] | None = None) 
         raise TypeError(f"labels must be a list of labels, got {labels!r}; write [{labels!r}, ...]")
     fit = one_year(fit)
     summary = estimates(fit, f"mu_{group}")
-    values = _ranked_draws(fit, group, summary)
+    effect = _effect_of(fit, group, read_description(fit))
+    values = _ranked_draws(fit, group, summary, effect)
     known = summary[group].astype(str).tolist()
     chosen = known if labels is None else [str(label) for label in labels]
     unknown = [label for label in chosen if label not in known]
@@ -332,14 +333,18 @@ def _adjusted_draws(fit: xr.DataTree, group: str) -> tuple[np.ndarray, np.ndarra
     return left, f.d.law.mean_of(left)
 
 
-def _in_logits(fit: xr.DataTree, group: str) -> bool:
-    """Tell whether there are logits: they are nearer to Normal than means, and ranked the same."""
-    return f"eta_{group}" in fit["posterior"].to_dataset()
+def _effect_of(fit: xr.DataTree, group: str, d: Description | None) -> str | None:
+    """Return the name of effects: they are nearer to Normal than means, and ranked the same."""
+    if d is None or d.effect(group) not in fit["posterior"].to_dataset():
+        return None
+    return d.effect(group)
 
 
-def _ranked_draws(fit: xr.DataTree, group: str, summary: pd.DataFrame) -> np.ndarray:
+def _ranked_draws(
+    fit: xr.DataTree, group: str, summary: pd.DataFrame, effect: str | None
+) -> np.ndarray:
     """Return the draws that groups are ranked by, or raise if they cannot be ranked."""
-    values = flat_draws(fit, f"{'eta' if _in_logits(fit, group) else 'mu'}_{group}")
+    values = flat_draws(fit, effect or f"mu_{group}")
     if values.shape[1] < 2:
         raise ValueError(f"there is only one {group}; ranks need two or more")
     infinite = ~np.isfinite(values).all(axis=0)

@@ -38,8 +38,8 @@ def shares(fit: xr.DataTree, *, above: float, prob: float = 0.95) -> pd.DataFram
         ``share``, ``lower``, ``upper``
             Posterior mean and equal-tailed interval of the share, a proportion.
 
-        ``attrs`` holds ``group``, ``size``, `prob`, `above`, ``unit`` (``"%"``) and
-        ``proportions``.
+        ``attrs`` holds ``group``, ``size``, `prob`, `above` and its unit ``above_unit``, ``unit``
+        (``"%"``) and ``proportions``.
 
     Raises
     ------
@@ -90,6 +90,7 @@ def shares(fit: xr.DataTree, *, above: float, prob: float = 0.95) -> pd.DataFram
         "size": d.size,
         "prob": prob,
         "above": above,
+        "above_unit": d.unit,
         "unit": "%",
         "proportions": True,
     }

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hbm.hierarchy.fitted import Fitted, posterior_of, read_fit, read_panel
+from hbm.hierarchy.carried import posterior_of
+from hbm.hierarchy.fitted import Fitted, read_fit, read_panel
 from hbm.hierarchy.years import YEAR_OF_PANEL, in_year, of_several_years
 from hbm.results.estimates import estimates, group_table
 from hbm.results.weights import weights_of
@@ -49,8 +50,9 @@ def shrinkage(
             Number of individuals.
         ``raw_mean``, ``raw_se``
             The mean as published, and the standard deviation of a mean of so many individuals of
-            such a group: sd / √n with the model's sd, so that a group of one has it too. For an
-            upper level, its children's means weighted by what each says of it (Notes).
+            such a group: sd / √n with the model's sd, so that a group of one has it too, and with
+            a design effect about its root times that. For an upper level, its children's means
+            weighted by what each says of it (Notes).
         ``no_pooling``
             Posterior mean of the fit without pooling, if given.
         ``mean``, ``sd``, ``lower``, ``upper``
@@ -102,12 +104,13 @@ def shrinkage(
     for a whole level.)
 
     Heights: s² = σ² / n, and λ is exact. Scores and marks: effects are logits, and the mean of n
-    students has variance μ(1 − μ) / (n (ν + 1)), so that by the delta method
-    s² = 1 / (n (ν + 1) μ (1 − μ)), with the group's own μ and ν of each draw. For 318 schools of 6
-    to 762 students this λ and the part of the prior variance that is left, by quadrature, differed
-    by less than 0.02 in 19 schools of 20, and by 0.1 in the two worst, of under ten students and
-    means near 0.9, whose published sd tells something of the mean as well
-    (``tests/benchmarks/pooling.py``, on the workbook of :func:`hbm.read_diploma`).
+    students has variance f μ(1 − μ) / (n (ν + 1) + f − 1), with f the design effect, 1 for
+    independent students. So by the delta method s² = f / ((n (ν + 1) + f − 1) μ (1 − μ)), with the
+    group's own μ and ν, and the f, of each draw. For 318 schools of 6 to 762 students this λ and
+    the part of the prior variance that is left, by quadrature, differed by less than 0.03 in 19
+    schools of 20, and by 0.08 and 0.09 in the two worst, of under ten students and means near 0.9,
+    whose published sd tells something of the mean as well (``tests/benchmarks/pooling.py``, on the
+    workbook of :func:`hbm.read_diploma`).
 
     With parents, of precisions p = 1 / (s² + τ²) and q = 1 / τ_parent², the parent's effect given
     the data is the mean of its groups' raw means weighted by p and of the population's weighted

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hbm.hierarchy.fitted import posterior_of
+from hbm.hierarchy.carried import posterior_of
+from hbm.hierarchy.years import YEAR_OF_PANEL, of_several_years
 
 __all__ = ["ConvergenceWarning", "Diagnosis", "diagnose"]
 
@@ -60,6 +61,10 @@ _ALMOST = (
 _DESIGN_EFFECT = (
     "design_effect: a table of one year, above all of few schools, tells little of it: draw more, "
     "or give it as a number, such as what other years say or 1 for independent students"
+)
+_DESIGN_EFFECT_OF_YEARS = (
+    "design_effect: few years, or few schools with results in several of them, tell little of it: "
+    "draw more, or give it as a number, such as 1 for independent students"
 )
 
 
@@ -228,7 +233,7 @@ def diagnose(fit: xr.DataTree) -> Diagnosis:
         advice["R-hat"] += "what it moved is not in the posterior"
     lines = [f"{name}: {advice[name]}" for name in failed]
     if "design_effect" in checks.loc[~checks["passes"], "worst"].tolist():
-        lines.append(_DESIGN_EFFECT)
+        lines.append(_of_design_effect(fit))
     return Diagnosis(failed.empty, checks, lines)
 
 
@@ -269,9 +274,18 @@ def _of_independent_draws(fit: xr.DataTree, posterior: xr.Dataset) -> Diagnosis:
     failed = checks.loc[~checks["passes"], "check"]
     advice = _OF_DIRECT | {"finite": _ADVICE["finite"].format(_counted(not_finite, posterior))}
     lines = [f"{name}: {advice[name]}" for name in failed]
+    if "design_effect" in posterior and {"Pareto k", "effective draws"} & set(failed):
+        lines.append(_of_design_effect(fit))
     if K_GOOD < k <= K_USABLE:
         lines.append(_ALMOST)
     return Diagnosis(failed.empty, checks, lines)
+
+
+def _of_design_effect(fit: xr.DataTree) -> str:
+    """Say what to do of a design effect that is learned, and that one year or several tell of."""
+    constant = fit["constant_data"].attrs if "constant_data" in fit.children else {}
+    of_years = YEAR_OF_PANEL in constant or of_several_years(fit) is not None
+    return _DESIGN_EFFECT_OF_YEARS if of_years else _DESIGN_EFFECT
 
 
 def _finite_and_moving(posterior: xr.Dataset) -> xr.Dataset:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import xarray as xr
 
-from hbm.hierarchy.fitted import posterior_of
+from hbm.hierarchy.carried import posterior_of
 from hbm.sampling.diagnostics import is_direct
 
 __all__ = ["MarginalLikelihood", "log_marginal_likelihood"]

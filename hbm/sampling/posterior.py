@@ -20,7 +20,7 @@ from hbm.hierarchy.carried import carry
 from hbm.hierarchy.fitted import check_model
 from hbm.hierarchy.model import description_of
 from hbm.hierarchy.parameterisation import informs, raw_starts
-from hbm.sampling.diagnostics import ConvergenceWarning, diagnose
+from hbm.sampling.diagnostics import ConvergenceWarning, diagnose, is_direct
 from hbm.sampling.direct.route import direct_fit, why_not, why_not_trusted
 from hbm.sampling.inputs import (
     LEAST_DRAWS,
@@ -281,8 +281,8 @@ def adaptation(
 
 
 def what_is_poor(fit: xr.DataTree) -> str:
-    """Return what a diagnosis says of draws of two chains or more that fail a check, else ""."""
-    if fit["posterior"].sizes["chain"] < 2:
+    """Return what a diagnosis says of draws that fail a check, else ""; of a lone chain nothing."""
+    if fit["posterior"].sizes["chain"] < 2 and not is_direct(fit):
         return ""
     diagnosis = diagnose(fit)
     return "" if diagnosis.ok else str(diagnosis)

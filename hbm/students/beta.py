@@ -35,6 +35,7 @@ class _Beta(Law):
     spread = "nu"
     spread_varies = True
     bounds = (0.0, 1.0)
+    proportions = True
     values = "proportions"
     possible = (
         "A mean of proportions lies inside (0, 1), and a standard deviation above 0 and below "

@@ -83,6 +83,8 @@ class Law(ABC):
         tau_<spread>), or share one.
     bounds : tuple of float
         Ends of the range of individuals.
+    proportions : bool
+        Whether individuals are proportions, so that their effects are logits.
     values, possible : str
         What individuals are, and what a mean and sd of theirs can be, for messages.
     """
@@ -92,6 +94,7 @@ class Law(ABC):
     spread: ClassVar[str]
     spread_varies: ClassVar[bool]
     bounds: ClassVar[tuple[float, float]]
+    proportions: ClassVar[bool]
     values: ClassVar[str]
     possible: ClassVar[str]
 

@@ -30,6 +30,7 @@ class _Normal(Law):
     spread = "sigma"
     spread_varies = False
     bounds = (-np.inf, np.inf)
+    proportions = False
     values = "numbers"
     possible = "A standard deviation of two individuals or more is above 0"
 

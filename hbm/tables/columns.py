@@ -1,16 +1,18 @@
 """Columns: what a table must have, and numbers where numbers belong."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
 
 from hbm.tables.not_numbers import describe, listed
 
-__all__ = ["require_columns", "require_numbers"]
+__all__ = ["percentages", "require_columns", "require_numbers"]
 
 
-def require_columns(table: pd.DataFrame, columns: list[str]) -> None:
+def require_columns(
+    table: pd.DataFrame, columns: list[str], mends: Mapping[str, str] | None = None
+) -> None:
     """Raise unless `table` is a data frame with rows and with each of `columns` exactly once.
 
     Parameters
@@ -19,6 +21,8 @@ def require_columns(table: pd.DataFrame, columns: list[str]) -> None:
         The table a caller passed in.
     columns : list of str
         Columns that have to be there.
+    mends : mapping of str to str, optional
+        By column, what else mends it where it is missing.
 
     Raises
     ------
@@ -43,6 +47,7 @@ def require_columns(table: pd.DataFrame, columns: list[str]) -> None:
             raise ValueError(
                 f"the table has no column {column!r}; it has: {', '.join(there) or 'none'}. "
                 + _where_it_may_be(table, column)
+                + (f", {mends[column]}" if mends and column in mends else "")
             )
         if there.count(column) > 1:
             raise ValueError(f"the table has {there.count(column)} columns named {column!r}")
@@ -69,7 +74,7 @@ def require_numbers(
     allowed: str,
     ok: Callable[[np.ndarray], np.ndarray],
     names: pd.Series | None = None,
-    mend: str = "",
+    mend: Callable[[np.ndarray], str] = lambda bad: "",
 ) -> np.ndarray:
     """Return a column as floats, or raise naming the rows where `ok` does not hold.
 
@@ -85,8 +90,9 @@ def require_numbers(
         Takes the array of floats, returns an array of bool of the same shape.
     names : pandas.Series, optional
         What to call each row in the message; its index label by default.
-    mend : str, optional
-        The likely mend of numbers that are not allowed, in words.
+    mend : callable, optional
+        Takes the numbers that are not allowed, without those missing, and returns their likely
+        mend in words; see :func:`percentages`.
 
     Returns
     -------
@@ -103,7 +109,7 @@ def require_numbers(
     --------
     >>> scores = pd.DataFrame({"score": [0.5, 63.9]})
     >>> require_numbers(scores, "score", allowed="proportions in (0, 1)",
-    ...                 ok=lambda x: (x > 0) & (x < 1), mend="divide percentages by 100")
+    ...                 ok=lambda x: (x > 0) & (x < 1), mend=percentages)
     Traceback (most recent call last):
         ...
     ValueError: column 'score' must hold proportions in (0, 1) (divide percentages by 100); row 1
@@ -122,10 +128,11 @@ def require_numbers(
     bad = np.flatnonzero(~np.asarray(ok(numbers), dtype=bool))
     if len(bad):
         missing, rows = np.isnan(numbers[bad]), _rows(table, names)
+        mended = mend(numbers[bad][~missing])
         shown = listed([rows[i] for i in bad], [f"{numbers[i]:g}" for i in bad])
         raise ValueError(
             f"column {column!r} must hold {allowed}"
-            + (f" ({mend})" if mend and not missing.all() else "")
+            + (f" ({mended})" if mended else "")
             + f"; {shown}"
             + (
                 f". If they are not known, drop the rows without a number, for example with "
@@ -135,6 +142,17 @@ def require_numbers(
             )
         )
     return numbers
+
+
+def percentages(bad: np.ndarray) -> str:
+    """Return the likely mend of numbers that are no proportions.
+
+    Examples
+    --------
+    >>> percentages(np.array([63.9])), percentages(np.array([-0.1]))
+    ('divide percentages by 100', '')
+    """
+    return "divide percentages by 100" if (bad > 1).any() else ""
 
 
 def _rows(table: pd.DataFrame, names: pd.Series | None) -> list[str]:

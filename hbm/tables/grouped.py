@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from hbm.tables.columns import require_columns, require_numbers
+from hbm.tables.columns import percentages, require_columns, require_numbers
 from hbm.tables.labels import Cells, Groups, Level, nest_levels
 from hbm.tables.not_numbers import listed
 
@@ -63,7 +63,7 @@ def read_individuals(
     by: str,
     parents: Sequence[str] = (),
     allowed: str,
-    mend: str = "",
+    mend: Callable[[np.ndarray], str] = lambda bad: "",
     ok: Callable[[np.ndarray], np.ndarray],
 ) -> GroupedData:
     """Read a table of individuals.
@@ -122,9 +122,9 @@ def check_one_row_each(groups: Groups, by: str) -> None:
         twice = ", ".join(
             f"{groups.labels[i]!r} has {counts[i]}" for i in np.flatnonzero(counts > 1)[:5]
         )
+        one = "course and year" if by == "school" else "row of each"
         raise ValueError(
-            f"each {by} must have one row; {twice}. Choose one course and year, or make the "
-            "labels distinct"
+            f"each {by} must have one row; {twice}. Choose one {one}, or make the labels distinct"
         )
 
 
@@ -223,7 +223,10 @@ def read_summaries(
     ValueError: column 'mean' must hold proportions in [0, 1] (divide ... by 100); 'a' has 63.9
     """
     columns = [by, size, "mean"] + (["sd"] if sd_needed else []) + [*parents]
-    require_columns(table, columns)
+    without = "or name observe='mean', which does without" if proportions else ""
+    if sd_may_be_missing and not proportions:
+        without = "or add one: table.assign(sd=float('nan')) says that none is known"
+    require_columns(table, columns, {"sd": without} if without else None)
     groups, levels = nest_levels(table, by, parents)
     check_one_row_each(groups, by)
     names = pd.Series([repr(label) for label in groups.labels])
@@ -256,7 +259,7 @@ def read_numbers(
             table,
             "mean",
             allowed="proportions in [0, 1]",
-            mend="divide percentages by 100",
+            mend=percentages,
             ok=lambda x: (x >= 0) & (x <= 1),
             names=names,
         )

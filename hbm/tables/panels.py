@@ -65,7 +65,8 @@ def read_panel(
     >>> data.cells.years, data.cells.group
     (array([2017, 2018]), array([0, 1, 0]))
     """
-    require_columns(table, [by, year, size, "mean", *(["sd"] if sd_needed else []), *parents])
+    columns = [by, year, size, "mean", *(["sd"] if sd_needed else []), *parents]
+    require_columns(table, columns, {"sd": "or name observe='mean', which does without"})
     cells, names = read_cells(table, by, year)
     when = cells.years[cells.year]
     of_last = _with_last_parents(table, by, year, when, parents)
@@ -121,8 +122,9 @@ def read_cells(table: pd.DataFrame, by: str, year: str) -> tuple[Cells, pd.Serie
     twice = pd.Series(list(zip(groups.index, when, strict=True))).duplicated()
     if twice.any():
         shown = ", ".join(names[twice].drop_duplicates()[:5])
+        one = "course" if by == "school" else "row of each"
         raise ValueError(
-            f"each {by} must have one row a {year}; there are more of {shown}. Choose one course, "
+            f"each {by} must have one row a {year}; there are more of {shown}. Choose one {one}, "
             "or make the labels distinct"
         )
     years, position = np.unique(when, return_inverse=True)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from hbm.tables.columns import percentages
 from hbm.tables.grouped import read_individuals
 
 __all__ = ["numbered", "sizes_of", "summarise"]
@@ -44,7 +45,8 @@ def summarise(students: pd.DataFrame) -> pd.DataFrame:
         "score",
         by="school",
         parents=["authority", "zone"] if zoned else ["authority"],
-        allowed="proportions in [0, 1] (divide percentages by 100)",
+        allowed="proportions in [0, 1]",
+        mend=percentages,
         ok=lambda x: (x >= 0) & (x <= 1),
     )
     *zones, authorities, schools = data.levels

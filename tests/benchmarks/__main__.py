@@ -23,7 +23,6 @@ import readme
 PARTS = (*readme.PARTS, "reading")
 # What docstrings tell, beside speed: on request only.
 OTHERS = (
-    "direct",
     "adaptation",
     "filling",
     "pooling",

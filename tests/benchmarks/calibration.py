@@ -1,4 +1,4 @@
-"""Coverage of intervals over simulated data sets: the tables at the head of `hbm/exams.py`.
+"""Coverage of intervals over simulated data sets: the tables of `calibration.md`.
 
     python tests/benchmarks/calibration.py exams.nested --sets 300
     python tests/benchmarks/calibration.py "exams.nested, independent" --sets 1500

@@ -99,7 +99,6 @@ def main():
             functools.partial(hbm.exams.nested, design_effect=design_effect),
             {key: table for key, (_, table, _) in sets.items()},
             draws=250,
-            tune=300,
             chains=2,
             random_seed=1,
             progressbar=False,

@@ -1,10 +1,10 @@
 """Independent draws: time whole from an empty process, efficiency, and what more schools cost.
 
-Each line is one table, fitted twice in a process of its own: the first time compiles or reads what
-was compiled, the second is what a fit costs. Seconds and CPU seconds are of `hbm.sample` alone
-but for the whole script, from starting Python to printed estimates. Tables of many schools and of
-many students are simulated; the course is Mathematics 30-1 of 2016. NUTS stands beside it. What was
-compiled is in a folder of its own, which is empty at first.
+The first lines are of a whole script, from starting Python to printed estimates, with NUTS beside:
+what was compiled is in a folder of its own, which is empty at first. All others are one table each,
+fitted a second time, of which nothing is to be compiled; seconds and CPU seconds are of
+`hbm.sample` alone. The course is Mathematics 30-1 of 2016; tables of many schools and of many
+students are simulated. Last come all courses and years.
 """
 
 import os
@@ -12,9 +12,11 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 
 import measuring
 import numpy as np
+from many_students import students
 
 import hbm
 
@@ -53,19 +55,16 @@ def whole(workbook, effect, method):
     return rows
 
 
-def simulated(n_schools, largest):
+def simulated(n_schools):
     rng = np.random.default_rng(1)
-    sizes = np.round(np.exp(rng.uniform(np.log(largest / 40), np.log(largest), n_schools)))
-    by = np.full(n_schools // 4, 4)
-    return hbm.simulate.exams(by, np.maximum(sizes, 3).astype(int), random_seed=1)[0]
+    sizes = np.round(np.exp(rng.uniform(np.log(5), np.log(200), n_schools))).astype(int)
+    return hbm.simulate.exams(np.full(n_schools // 4, 4), sizes, random_seed=1)[0]
 
 
-def fitted(title, table, **options):
+def fitted(title, model, **more):
     """Return one line of the benchmark."""
-    model = hbm.exams.nested(table, **options)
-    row = {"table": title, "schools": len(table), "students": int(table["n_students"].sum())}
-    row["design effect"] = options.get("design_effect", "learned")
-    hbm.sample(model, 25, method="direct", random_seed=1, progressbar=False)
+    schools = hbm.estimates(quick(model), "mu_school")
+    row = {"table": title, "schools": len(schools)} | more
     with measuring.stopwatch(row):
         fit = hbm.sample(model, method="direct", random_seed=1, progressbar=False)
     told = fit["sample_stats"].attrs
@@ -73,6 +72,42 @@ def fitted(title, table, **options):
     row |= {"grid error": f"{told['grid_error']:.0e}", "evaluations": told["evaluations"]}
     error = told["log_marginal_likelihood_error"]
     return row | {"log evidence": f"{told['log_marginal_likelihood']:.2f} ± {error:.2f}"}
+
+
+def quick(model):
+    """Return a few draws, for which all is compiled."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", hbm.ConvergenceWarning)
+        return hbm.sample(model, 25, method="direct", random_seed=1, progressbar=False)
+
+
+def known(table):
+    """Return what predictors there are to be: none, one, and three of eight columns."""
+    table = table.assign(n_schools=table.groupby("authority")["school"].transform("size"))
+    three = {"school": ["log_n_students"], "authority": ["authority_type", "log_n_schools"]}
+    return table, {"none": (), "log_n_students": ("log_n_students",), "three": three}
+
+
+def both_routes(table):
+    """Return a line for each number of predictors, by each route."""
+    table, forms = known(table)
+    rows = []
+    for name, predictors in forms.items():
+        model = hbm.exams.nested(table, predictors=predictors)
+        quick(model)
+        for method in ("direct", "nuts"):
+            row = {"predictors": name, "method": method}
+            with measuring.stopwatch(row):
+                fit = hbm.sample(model, method=method, random_seed=1, progressbar=False)
+            told = fit["sample_stats"].attrs
+            if method == "direct":
+                row["least effective draws"] = round(told["effective_draws"])
+                row["efficiency"] = round(told["efficiency"], 2)
+            else:
+                row["least effective draws"] = measuring.smallest_ess(fit)
+                row["steps"] = round(float(fit["sample_stats/n_steps"].mean()), 1)
+            rows.append(row)
+    return rows
 
 
 def main():
@@ -86,10 +121,16 @@ def main():
     measuring.show("From an empty process to printed estimates", rows)
     results = measuring.results(workbook)
     table = hbm.exam_table(results, course="Mathematics 30-1", year=2016)
-    rows = [fitted("Mathematics 30-1", table, design_effect=1), fitted("Mathematics 30-1", table)]
-    rows += [fitted("simulated", simulated(n, 200)) for n in (320, 1000, 5000)]
-    rows += [fitted("simulated", simulated(1000, 2000)), fitted("simulated", simulated(1000, 20))]
+    one_by_one = hbm.exams.nested(table, design_effect=1)
+    rows = [fitted("the course's", one_by_one, **{"design effect": "1"})]
+    rows += [fitted("the course's", hbm.exams.nested(table), **{"design effect": "learned"})]
+    for n in (320, 1000, 5000):
+        model = hbm.exams.nested(simulated(n))
+        rows.append(fitted("simulated", model, **{"design effect": "learned"}))
+    for n in (10, 1000):
+        rows.append(fitted("students", hbm.scores.nested(students(n)), students=1000 * n))
     measuring.show("4,000 independent draws", rows)
+    measuring.show("With predictors, by both routes", both_routes(table))
     pairs = results[["course", "year"]].drop_duplicates().itertuples(index=False)
     tables = {tuple(pair): hbm.exam_table(results, course=pair[0], year=pair[1]) for pair in pairs}
     row = {}
@@ -101,6 +142,7 @@ def main():
     row |= {"fits": len(told), "errors": len(each.errors), "warnings": len(each.warnings)}
     row["least efficiency"] = round(min(x["efficiency"] for x in told), 2)
     row["least effective draws"] = round(min(x["effective_draws"] for x in told))
+    row["schools"] = sum(map(len, tables.values()))
     row["largest k"] = round(max(x["pareto_k"] for x in told), 2)
     measuring.show("All courses and years, two at a time", [row])
 

@@ -88,7 +88,7 @@ def next_years(results):
             found.append(known.assign(form=form, pair=f"{course} {year}"))
     found = pd.concat(found, ignore_index=True)
     rows = []
-    for band, (low, high) in (BANDS | {"all": (0, np.inf)}).items():
+    for band, (low, high) in BANDS.items():
         row = {"students": band}
         for form in FORMS:
             in_band = found["n_students"].between(low, high, inclusive="left")

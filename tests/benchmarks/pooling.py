@@ -21,11 +21,13 @@ def left(fit):
     z = np.linspace(-6, 6, 481)
     around, nu = fitted.location("school")[::EVERY], fitted.spread[::EVERY]
     tau = fitted.tau("school")[::EVERY, None, None]
+    excess = np.broadcast_to(fitted.excess, fitted.n_draws)[::EVERY, None, None]
     (mean, sd), n = fitted.published, fitted.d.n
     parts = []
     for j in range(len(n)):
         mu = expit(around[:, j, None, None] + tau * z)
-        log_density = beta_summary_logp(mean[j], sd[j], n[j], mu, nu[:, j, None, None]) - z**2 / 2
+        of_school = mean[j], sd[j], n[j], mu, nu[:, j, None, None], excess
+        log_density = beta_summary_logp(*of_school) - z**2 / 2
         weight = np.exp(log_density - log_density.max(axis=-1, keepdims=True))
         weight /= weight.sum(axis=-1, keepdims=True)
         parts.append(((weight * z**2).sum(-1) - (weight * z).sum(-1) ** 2).mean())

@@ -14,10 +14,10 @@ import pandas as pd
 
 import hbm
 
-YEARS = [2016, 2018]
 LEAST = 100  # schools
 FORMS = {"without": (), "with": ("log_n_students",)}
 BANDS = {"< 10": (0, 10), "10–29": (10, 30), "30–99": (30, 100), "100+": (100, np.inf)}
+BANDS["all"] = (0, np.inf)
 
 
 def cohort_of(this, following):
@@ -31,14 +31,14 @@ def cohort_of(this, following):
 def main():
     results = measuring.results(measuring.options(__doc__).workbook)
     sizes = results.groupby(["course", "year"], sort=False).size()
-    keys = [key for key in sizes.index[sizes >= LEAST] if key[1] in YEARS]
+    keys = list(sizes.index[sizes >= LEAST])
     tables = {key: hbm.exam_table(results, course=key[0], year=key[1]) for key in keys}
     warnings.simplefilter("ignore")
     fits = {
         form: hbm.sample_each(
             functools.partial(hbm.exams.nested, predictors=predictors),
             tables,
-            draws=500,
+            draws=250,
             random_seed=3,
             progressbar=False,
         ).fits
@@ -50,7 +50,7 @@ def main():
         for form in FORMS:
             model, fit = fits[form][course, year]
             check = hbm.check_predictive(model, fit, new_groups=True, random_seed=1)
-            row |= {f"p {form}": round(check.p_value, 3)}
+            row |= {f"p {form}": round(check.p_value, 4)}
             elpd[form] = hbm.loo(model, fit, "school").elpd_i
             if (year + 1) in sizes[course]:
                 following = hbm.exam_table(results, course=course, year=year + 1)
@@ -64,6 +64,11 @@ def main():
         row |= dict(zip(("mean, tenfold", "sd, tenfold"), effects.round(1), strict=True))
         rows.append(row)
     measuring.show("The size of schools known: check of new schools, elpd, points", rows)
+    table = pd.DataFrame(rows)
+    row = {"tables": len(table)}
+    row |= {f"pass {form}": int((table[f"p {form}"] >= 0.01).sum()) for form in FORMS}
+    row |= {"elpd higher": int((table["elpd gained"] > 0).sum())}
+    measuring.show("Of these", [row])
     found = pd.concat(next_year)
     bands = []
     for band, (low, high) in BANDS.items():

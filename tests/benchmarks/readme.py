@@ -6,6 +6,7 @@
 import textwrap
 
 PARTS = (
+    "direct",
     "draws",
     "startup",
     "many_fits",
@@ -14,6 +15,11 @@ PARTS = (
     "page",
     "leave_out",
     "article",
+)
+
+KNOWN_HOW_WELL = (
+    "The means of `hbm.exams.nested` are known a little less well than sd/√n says, by the design "
+    "effect, and a little better, by what other schools tell."
 )
 
 
@@ -29,9 +35,14 @@ def paragraphs(rows, cores):
     """
     found = []
     if "draws" in rows:
-        found += [fill(informed(rows["draws"])), fill(how_measured(cores)), draws(rows["draws"])]
+        found += [fill(informed(rows["draws"]))]
     if "leave_out" in rows:
-        found.insert(1, fill(leave_out(rows["leave_out"])))
+        found.append(fill(leave_out(rows["leave_out"])))
+    if "direct" in rows:
+        found += [fill(independent(rows["direct"], cores)), tables(rows["direct"])]
+        found += [fill(every_table(rows["direct"])), fill(known(rows["direct"]))]
+    if "draws" in rows:
+        found += [fill(how_measured(cores)), draws(rows["draws"])]
     if {"many_students", "many_schools"} <= set(rows):
         found.append(fill(cost(rows["many_students"], rows["many_schools"])))
     if {"startup", "many_fits"} <= set(rows):
@@ -39,7 +50,8 @@ def paragraphs(rows, cores):
     if "page" in rows:
         found.append(fill(page(rows["page"])))
     if "article" in rows:
-        found += [article(*rows["article"]), fill(pooled(rows["article"][1]))]
+        found += [article(*rows["article"]), fill(KNOWN_HOW_WELL)]
+        found.append(fill(pooled(rows["article"][1])))
         found.append(fill(small_and_large(rows["article"][1])))
     return found
 
@@ -74,10 +86,80 @@ def leave_out(rows):
     )
 
 
+def independent(rows, cores):
+    whole = {
+        (row["design effect"], row["method"], row["caches"]): row["whole s"]
+        for row in rows
+        if "whole s" in row
+    }
+
+    def of(effect, method):
+        return (
+            f"{whole[effect, method, 'warm']:.1f} s with warm caches and "
+            f"{whole[effect, method, 'empty']:.1f} s with empty ones"
+        )
+
+    imported = one(rows, method="direct", caches="warm", **{"design effect": "learned"})
+    return (
+        "**Independent draws**, which one year's models take by default. From an empty process to "
+        f"the printed estimates of the course's schools, on {cores} cores, it is "
+        f"{of('learned', 'direct')}, of which importing takes {imported['import s']:.1f} s, and "
+        f"{of('fixed', 'direct')} where the design effect is known; by NUTS {of('learned', 'nuts')}"
+        f", and {of('fixed', 'nuts')}. 4,000 draws, with nothing left to be compiled:"
+    )
+
+
+def tables(rows):
+    """Return the table of independent draws."""
+    lines = [
+        "| schools | design effect | s | CPU s | efficiency | k-hat | grid error, nats |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        if "evaluations" in row:
+            label = f"{row['schools']:,}" + ("" if row["table"] == "simulated" else ", the course")
+            effect = row.get("design effect")
+            if row["table"] == "students":
+                label = f"{row['schools']:,}, {row['students']:,} students (`scores`)"
+                effect = "none"
+            cells = [label, effect, f"{row['s']:.1f}", f"{row['CPU s']:.1f}"]
+            cells += [f"{row['efficiency']:.2f}", f"{row['pareto_k']:.2f}", row["grid error"]]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def every_table(rows):
+    (row,) = (row for row in rows if "fits" in row)
+    return (
+        f"All {row['fits']} course-years of the workbook, {row['schools']:,} schools, take "
+        f"{row['s']:.0f} s with `hbm.sample_each`, none below {row['least effective draws']:,} "
+        f"effective draws of 4,000 (the least efficiency {row['least efficiency']:.2f}, the "
+        f"largest k-hat {row['largest k']:.2f})."
+    )
+
+
+def known(rows):
+    of = {(row["predictors"], row["method"]): row for row in rows if "predictors" in row}
+
+    def told(method):
+        cells = [of[name, method] for name in ("none", "log_n_students", "three")]
+        cpu = [f"{row['CPU s']:.0f}" for row in cells]
+        draws = [f"{row['least effective draws']:,}" for row in cells]
+        return cpu[0], cpu[1], cpu[2], *draws
+
+    direct, nuts = told("direct"), told("nuts")
+    return (
+        "Coefficients cost time: without predictors, with the number of students and with three "
+        "predictors of eight columns the course takes {}, {} and {} CPU s for {}, {} and {} "
+        "effective draws, and by NUTS ".format(*direct)
+        + "{}, {} and {} CPU s for a smallest ESS of {}, {} and {}.".format(*nuts)
+    )
+
+
 def how_measured(cores):
     return (
-        f"On {cores} cores, with default settings and 4 chains of 1,000 draws; smallest bulk ESS "
-        "of any quantity:"
+        f"**NUTS**, on {cores} cores, with 4 chains of 1,000 draws; smallest bulk ESS of any "
+        "quantity:"
     )
 
 
@@ -114,7 +196,7 @@ def cost(students, schools):
     least, *_, most = schools
     return (
         "A gradient costs the number of schools, not that of students: with a million students in "
-        f"1,000 schools sampling takes {many['sampling s']:.0f} s, and {few['sampling s']:.0f} s "
+        f"1,000 schools NUTS takes {many['sampling s']:.0f} s, and {few['sampling s']:.0f} s "
         f"with ten thousand in the same schools (peak memory {many['peak MB'] / 1000:.1f} GB and "
         f"{few['peak MB'] / 1000:.1f} GB). The cost is in proportion: {least['µs a school']:.2f} "
         f"µs a school and gradient for {least['schools']} schools, {most['µs a school']:.2f} µs "
@@ -127,13 +209,13 @@ def seconds(startup, many_fits):
     warm, empty = (one(startup, draws="4 × 1000", caches=state) for state in ("warm", "empty"))
     every = one(many_fits, draws="4 × 1000")
     return (
-        f"From an empty process to the printed estimates of {warm['schools']} schools it is "
+        f"By NUTS, from an empty process to the printed estimates of {warm['schools']} schools is "
         f"{warm['in all']:.0f} s with warm compile caches and {empty['in all']:.0f} s with empty "
         f"ones; of the {warm['in all']:.0f}, importing takes "
         f"{warm['import'] + warm['import nutpie']:.0f}, compiling {warm['compile']:.0f}, sampling "
         f"{warm['sample']:.0f} and checking {warm['diagnose']:.0f}. All {every['fits']} "
         f"course-years of the workbook, {every['schools']:,} schools, take {every['s']:.0f} s "
-        "with `hbm.sample_each`."
+        "with `hbm.sample_each` and NUTS."
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf, ndtri
 
-from hbm.hierarchy.parameterisation import between_variance, weighted_parents
+from hbm.hierarchy.parents import between_variance, weighted_parents
 from hbm.sampling.direct.importance import Weighted
 from hbm.sampling.direct.problem import Problem
 from hbm.sampling.direct.tables import Box, Tables

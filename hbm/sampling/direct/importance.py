@@ -230,14 +230,13 @@ def adapt(
         of_all = Mixture(proposals, np.full(len(proposals), 1 / len(proposals)))
         points = weigh(z, value, of_all.logpdf(z))
         evaluations += n_new
-        # The curvature at the mode knows of no skew: what it gave is where to begin.
-        better = own.efficiency > best
-        if better and len(proposals) > 1:
-            best, chosen = own.efficiency, proposals[-1]
+        better, best = own.efficiency > best, max(own.efficiency, best)
         enough = best > (_GOOD if better else does(len(mode)))
         if (enough and len(proposals) > 2) or len(proposals) == _MOST_ROUNDS:
             break
         proposals.append(_fitted(points))
+    # By the points of all rounds: which round was the best is told with much noise.
+    chosen = _fitted(points)
     widest = _WIDER * np.maximum(chosen.below, chosen.above)
     wide = Proposal(chosen.mode, chosen.axes, widest, widest, 4.0)
     mixture = Mixture([chosen, wide], np.array([0.88, 0.12]))

@@ -152,7 +152,8 @@ def _told(drawn: Draws) -> dict[str, Any]:
         "method": "direct",
         "pareto_k": weighted.k,
         "efficiency": weighted.efficiency,
-        "effective_draws": min(weighted.efficiency * len(weighted.z), len(drawn.chosen)),
+        # Draws of equal weights count in full, to the last digit.
+        "effective_draws": min(round(weighted.efficiency * len(weighted.z), 6), len(drawn.chosen)),
         "draws": len(drawn.chosen),
         "grid_error": drawn.grid_error,
         "evaluations": drawn.evaluations,
