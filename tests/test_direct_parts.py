@@ -10,7 +10,8 @@ from test_direct import normal, small, terms_of
 import hbm
 from hbm.sampling.direct.closed import read_closed
 from hbm.sampling.direct.engine import grid_error
-from hbm.sampling.direct.importance import adapt, find_mode, strengthen
+from hbm.sampling.direct.importance import adapt, strengthen
+from hbm.sampling.direct.mode import find_mode
 from hbm.sampling.direct.problem import half_normal, read_problem
 from hbm.sampling.direct.tables import Box, tabulate
 

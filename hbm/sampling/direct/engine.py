@@ -27,7 +27,8 @@ from hbm.sampling.diagnostics import GRID_ERROR
 from hbm.sampling.direct.boxes import box_of, first_box, holds
 from hbm.sampling.direct.closed import Closed
 from hbm.sampling.direct.evaluate import draw_effects, log_densities, log_likelihoods
-from hbm.sampling.direct.importance import Weighted, adapt, does, find_mode, strengthen
+from hbm.sampling.direct.importance import Weighted, adapt, does, strengthen
+from hbm.sampling.direct.mode import find_mode
 from hbm.sampling.direct.problem import Problem
 from hbm.sampling.direct.tables import DEPTH, SPACING, Box, Tables, refined, tabulate
 

@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from hbm.sampling.direct.mode import LEAST
+
 __all__ = [
     "Mixture",
     "Proposal",
     "Weighted",
     "adapt",
     "does",
-    "find_mode",
     "smooth",
     "strengthen",
     "weigh",
@@ -38,8 +39,6 @@ _DF = 8.0
 _ROUND = 250
 _MOST_ROUNDS = 6
 _GOOD = 0.72  # efficiency at which adaptation ends
-_LEAST = -1e8
-_FARTHEST_APART = 0.1
 _WIDER = 1.6
 _LIGHT = 0.35  # k-hat of a mixture that does
 _MOST_PARTS = 5
@@ -144,60 +143,6 @@ class Weighted:
         return float(1 / np.exp(2 * self.log_weight).sum() / len(self.log_weight))
 
 
-def find_mode(log_density: LogDensity, start: Floats) -> tuple[Floats, Floats, int]:
-    """Find the maximum by Newton's method with differences; all points of a step at a time.
-
-    Differences are taken along the axes of the curvature so far, over half the standard deviation
-    there and 0.1 at most: many coordinates together may be known far better than each.
-
-    Returns
-    -------
-    mode : numpy.ndarray, shape (n,)
-    covariance : numpy.ndarray, shape (n, n)
-        Of the Normal with the curvature there.
-    evaluations : int
-    """
-    n = len(start)
-    pairs = [(i, j) for i in range(n) for j in range(i)]
-    unit = np.eye(n)
-    shifts = np.array([np.zeros(n), *unit, *-unit, *(unit[i] + unit[j] for i, j in pairs)])
-    axes, apart = unit, np.full(n, _FARTHEST_APART)
-    x, damping, evaluations = start, 0.3, 0
-    best, best_value = start, -np.inf
-    gradient, hessian = np.zeros(n), -np.eye(n)
-    for _ in range(30):
-        f = np.maximum(log_density(x + shifts * apart @ axes.T), _LEAST)
-        evaluations += len(f)
-        if f[0] < best_value - 1e-3:
-            damping = max(4 * damping, 0.5)
-            x = best + np.clip(_step(hessian, gradient, damping), -1, 1)
-            if damping > 1e4:
-                break
-            continue
-        best, best_value = x, f[0]
-        slopes = (f[1 : n + 1] - f[n + 1 : 2 * n + 1]) / 2
-        bends = np.diag(f[1 : n + 1] + f[n + 1 : 2 * n + 1] - 2 * f[0])
-        for (i, j), both in zip(pairs, f[2 * n + 1 :], strict=True):
-            bends[i, j] = bends[j, i] = both - f[1 + i] - f[1 + j] + f[0]
-        gradient = axes @ (slopes / apart)
-        hessian = axes @ (bends / np.outer(apart, apart)) @ axes.T
-        values, axes = np.linalg.eigh(-hessian)
-        apart = np.minimum(_FARTHEST_APART, 0.5 / np.sqrt(np.maximum(values, 1.0)))
-        damping = damping / 4 if damping > 1e-3 else 0.0
-        step = np.clip(_step(hessian, gradient, damping), -1, 1)
-        x = x + step
-        if (np.abs(axes.T @ step) < apart / 2).all():
-            break
-    values, vectors = np.linalg.eigh(-hessian)
-    return best, vectors @ np.diag(1 / np.maximum(values, 0.25)) @ vectors.T, evaluations
-
-
-def _step(hessian, gradient, damping):
-    values, vectors = np.linalg.eigh(-hessian)
-    # The prior alone has curvature 1.
-    return vectors @ ((vectors.T @ gradient) / (np.maximum(values, 0.5) + damping))
-
-
 def adapt(
     log_density: LogDensity, mode: Floats, covariance: Floats, rng: np.random.Generator
 ) -> tuple[Mixture, Weighted, int]:
@@ -208,7 +153,7 @@ def adapt(
     log_density : callable
         Of points (n, number of coordinates).
     mode, covariance : numpy.ndarray
-        From :func:`find_mode`.
+        From :func:`hbm.sampling.direct.mode.find_mode`.
     rng : numpy.random.Generator
         Source of random numbers.
 
@@ -359,7 +304,7 @@ def weigh(z: Floats, log_density: Floats, log_proposal: Floats) -> Weighted:
     -------
     Weighted
     """
-    ratio = np.maximum(log_density, _LEAST) - log_proposal
+    ratio = np.maximum(log_density, LEAST) - log_proposal
     top = ratio.max()
     w = np.exp(ratio - top)
     log_integral = top + np.log(w.mean())
