@@ -117,7 +117,7 @@ def test_rows_are_printed_where_they_belong():
 def test_parts_that_did_not_run_are_left_out():
     without = {part: rows for part, rows in ROWS.items() if part in ("startup", "many_fits")}
     (only,) = readme.paragraphs(without, 2)
-    assert only.startswith("From an empty process")
+    assert only.startswith("By NUTS, from an empty process")
     bambi = [row for row in ROWS["draws"] if row["form"] != "Bambi"]
     assert "Bambi" not in readme.draws(bambi)
 

@@ -282,7 +282,7 @@ def table():
 @pytest.mark.parametrize("level", ["complete_pooling", "no_pooling"])
 def test_a_design_effect_is_not_learned_where_it_would_take_all(level, table):
     build = getattr(hbm.exams, level)
-    with pytest.raises(ValueError, match="partial_pooling and nested learn it"):
+    with pytest.raises(ValueError, match="partial_pooling, nested and panel learn it"):
         build(table, design_effect=None)
     assert "design_effect" not in build(table).named_vars
     assert build(table, design_effect=1.5).description.design_effect == 1.5

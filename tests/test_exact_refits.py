@@ -2,7 +2,7 @@
 
 The exact value of a unit is the log of its density under a fit without it, averaged over that fit's
 draws. New effects are simulated there, not integrated, so that the two ways share no quadrature.
-All fits go through `hbm.sample_each`, in this process, as compiling takes longer than sampling.
+All fits go through `hbm.sample_each`, in this process, and are of independent draws.
 """
 
 import functools
@@ -39,13 +39,13 @@ def fits_without(build, table, unit):
     """Return the model and fit of a table, and those without each unit, by its label."""
     labels = table[unit].astype(str)
     tables = {x: table[labels != x].reset_index(drop=True) for x in labels.unique()}
-    with ThreadPoolExecutor(1) as one_compiled:
+    with ThreadPoolExecutor(1) as one_by_one:
         each = hbm.sample_each(
             build,
             {WHOLE: table} | tables,
             draws=DRAWS,
             random_seed=1,
-            executor=one_compiled,
+            executor=one_by_one,
             progressbar=False,
         )
     assert not each.errors

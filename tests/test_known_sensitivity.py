@@ -81,7 +81,7 @@ def test_coefficients_are_looked_at_and_their_prior_counts(case):
             "log_likelihood": dataset({"height": likelihood(draws)}),
         }
     )
-    expected = psense_summary(tree, threshold=0.05)
+    expected = psense_summary(tree, threshold=0.05, round_to=15)
     columns = ["prior", "likelihood", "diagnosis"]
     pd.testing.assert_frame_equal(table[columns], expected[columns], check_like=True)
     without = psense_summary(

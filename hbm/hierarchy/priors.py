@@ -127,10 +127,27 @@ class Priors:
     def taus_of(self, levels: Sequence[str], group: str) -> list[float]:
         """Return :meth:`tau_of` each level of a model of groups, which has these and no others.
 
+        Parameters
+        ----------
+        levels : sequence of str
+            What the groups stand in.
+        group : str
+            What a group is called.
+
+        Returns
+        -------
+        list of float
+
         Raises
         ------
         ValueError
             If scales are given by level, and not for these alone.
+
+        Examples
+        --------
+        >>> priors = Priors(tau_parent={"authority": 0.3, "zone": 0.2})
+        >>> priors.taus_of(["authority", "zone"], "school")
+        [0.3, 0.2]
         """
         given = self.tau_parent if isinstance(self.tau_parent, Mapping) else {}
         others = [level for level in given if level not in levels]
