@@ -378,6 +378,27 @@ def test_a_panel_says_what_its_tables_say(tmp_path):
     assert {"raw_change", "change", "p_rose"} < {*page.csv()}
 
 
+def test_another_cohort_is_what_is_predicted(tmp_path):
+    model, fit = exams()
+    page = write(tmp_path, model, fit)
+    d = model.description
+    new = pd.DataFrame(
+        {level.name: level.labels[d.ancestor_of(level.name)] for level in d.levels}
+    ).assign(n_students=d.n.astype(int))
+    draws = hbm.predict(model, fit, new, random_seed=1)["predictions"]["mean"]
+    for i, label in enumerate(new["school"]):
+        told = page.sections[f"school={label}"]["facts"]["Another cohort"]
+        of_one = draws.isel(school=i).to_numpy()
+        ends = np.quantile(of_one, [0.025, 0.975])
+        assert numbers(told) == [
+            round(100 * of_one.mean(), 1),
+            95,
+            new["n_students"][i],
+            *(round(100 * x, 1) for x in ends),
+        ]
+    assert "from year to year these data do not say" in page.text
+
+
 def test_the_year_to_come_is_what_is_predicted(tmp_path):
     model, fit = panel_model(), fake_panel(200)
     page = write(tmp_path, model, fit)

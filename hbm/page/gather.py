@@ -32,7 +32,7 @@ __all__ = ["SHOWN", "STEPS", "Tables", "gather"]
 
 SHOWN = "the model of this page"  # what it is called beside others
 STEPS = 8  # that `gather` tells of
-_MOST_DRAWS = 500  # for shares, and for what is predicted of a year
+_MOST_DRAWS = 500  # for shares, and for what is predicted
 _OF_RANKS = ["expected_rank", "rank_lower", "rank_upper", "joint_lower", "joint_upper"]
 
 
@@ -65,10 +65,13 @@ class Tables:
         :func:`hbm.variance_shares`.
     names : dict of str to dict of str to str
         By level, what its members are called, by label.
-    years, changes, expected : pandas.DataFrame or None
-        Of a panel: :func:`hbm.estimates` of groups and years beside what was published;
-        :func:`hbm.changes`; and mean and interval of what :func:`hbm.predict` says of the year
-        after the last, of as many individuals and like the last in all that is known of them.
+    expected : pandas.DataFrame
+        Mean and interval of what :func:`hbm.predict` says of another cohort of each group, of as
+        many individuals and like those seen in all that is known of them: of a panel, in the year
+        after the last.
+    years, changes : pandas.DataFrame or None
+        Of a panel: :func:`hbm.estimates` of groups and years beside what was published; and
+        :func:`hbm.changes`.
     """
 
     d: Description
@@ -83,9 +86,9 @@ class Tables:
     shares: dict[str, pd.DataFrame]
     variance: pd.DataFrame | None
     names: dict[str, dict[str, str]]
+    expected: pd.DataFrame
     years: pd.DataFrame | None = None
     changes: pd.DataFrame | None = None
-    expected: pd.DataFrame | None = None
 
     @property
     def pools(self) -> bool:
@@ -149,7 +152,7 @@ def gather(
     of_standards = _shares(few, last.d, names, d)
     tell("variances")
     variance = variance_shares(fit) if fitted.pools else None
-    tell("years")
+    tell("years to come")
     return Tables(
         d,
         last.d,
@@ -163,7 +166,8 @@ def gather(
         of_standards,
         variance,
         called,
-        *(_of_years(model, fit, few, d, rng) if d.panel else ()),
+        _expected(model, few, d, rng),
+        *(_of_years(fit, d) if d.panel else ()),
     )
 
 
@@ -236,14 +240,8 @@ def _shares(
     return found
 
 
-def _of_years(
-    model: pm.Model,
-    fit: xr.DataTree,
-    few: xr.DataTree,
-    d: Description,
-    rng: np.random.Generator,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return the estimates of all years, changes, and what is expected of the next year."""
+def _of_years(fit: xr.DataTree, d: Description) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the estimates of all years, and changes."""
     year, labels = d.cells.name, d.levels[-1].labels
     seen = pd.DataFrame(
         {
@@ -254,24 +252,38 @@ def _of_years(
         }
     )
     by_year = estimates(fit, d.mean_name).merge(seen, on=[d.group, year], how="left")
-    cells = d.last_cells[d.cells.year[d.last_cells] == len(d.cells.years) - 1]
+    return by_year, _changes(fit, d)
+
+
+def _expected(
+    model: pm.Model, few: xr.DataTree, d: Description, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Return what is expected of another cohort of the groups, of a panel in the next year."""
+    rows, when = np.arange(len(d.n)), {}
+    if d.panel:
+        rows = d.last_cells[d.cells.year[d.last_cells] == len(d.cells.years) - 1]
+        when = {d.cells.name: int(d.cells.years[-1]) + 1}
     following = pd.DataFrame(
-        {level.name: level.labels[d.ancestor_of(level.name)[cells]] for level in d.levels}
-    ).assign(**{year: int(d.cells.years[-1]) + 1, d.size: d.n[cells].astype(int)})
+        {level.name: level.labels[d.ancestor_of(level.name)[rows]] for level in d.levels}
+    ).assign(**when, **{d.size: d.n[rows].astype(int)})
     following = _as_before(following, model, d)
     tree = predict(model, few, following, random_seed=rng)
     draws = flat(xr.DataTree.from_dict({"posterior": tree["predictions"].to_dataset()}), "mean")
-    expected = following[[d.group, year, d.size]].assign(mean=draws.mean(axis=0))
+    expected = following[[d.group, *when, d.size]].assign(mean=draws.mean(axis=0))
     expected["lower"], expected["upper"] = np.quantile(draws, [0.025, 0.975], axis=0)
-    return by_year, _changes(fit, d), expected
+    return expected
 
 
 def _as_before(following: pd.DataFrame, model: pm.Model, d: Description) -> pd.DataFrame:
-    """Return groups of a year to come with what is known of them in the last year."""
+    """Return groups with what is known of them, of a panel in the last year."""
     codings = () if d.predictors is None else d.predictors.coding
     columns = {coding.column for coding in codings if coding.level == d.group} - {*following}
+    if not columns:
+        return following
     table = recipe_of(model).table
-    last = table[table[d.cells.name] == d.cells.years[-1]]
+    if d.panel:
+        table = table[table[d.cells.name] == d.cells.years[-1]]
+    last = table.drop_duplicates(d.group)
     return following.merge(last[[d.group, *columns]], on=d.group, how="left", validate="1:1")
 
 

@@ -186,8 +186,8 @@ class Sections:
                 found[row[group]].append((head, words.share(row)))
         for row in [] if t.changes is None else t.changes.to_dict("records"):
             found[row[group]].append(("Change", words.change(row)))
-        for row in [] if t.expected is None else t.expected.to_dict("records"):
-            head = f"Expected in {row[t.d.cells.name]}"
+        for row in t.expected.to_dict("records"):
+            head = f"Expected in {row[t.d.cells.name]}" if t.d.panel else "Another cohort"
             found[row[group]].append((head, words.expected(row)))
         return found
 

@@ -205,7 +205,7 @@ class Words:
         )
 
     def expected(self, row: Any) -> str:
-        """Say what is expected of the next year."""
+        """Say what is expected of another cohort."""
         return (
             f"{self._scale.value(row['mean'])}; with a probability of {self.interval}, if there "
             f"are {self.n(row)}, {self._scale.between(row['lower'], row['upper'])}"
