@@ -52,6 +52,31 @@ def test_a_chain_elsewhere_fails_r_hat_and_is_named(draws):
     assert "the chains disagree" in str(diagnosis)
 
 
+def slow_chains(rng, n_quantities):
+    """Return chains with a correlation of 0.6 from draw to draw: 4,000 draws count for 1,000."""
+    draws = rng.normal(size=(4, 1000, n_quantities))
+    for t in range(1, 1000):
+        draws[:, t] = 0.6 * draws[:, t - 1] + 0.8 * draws[:, t]
+    return xr.DataTree.from_dict({"posterior": xr.Dataset({"x": (("chain", "draw", "i"), draws)})})
+
+
+def test_of_many_quantities_some_r_hat_is_above_the_limit_by_chance():
+    """By the limit alone most fits of 500 quantities that mix as well as these would fail."""
+    rng = np.random.default_rng(1)
+    checks = [hbm.diagnose(slow_chains(rng, 500)).checks.iloc[0] for _ in range(6)]
+    assert sum(row["value"] > 1.01 for row in checks) >= 3
+    assert all(row["passes"] for row in checks)
+    assert all(("by chance" in row["allowed"]) == (row["value"] > 1.01) for row in checks)
+
+
+def test_among_many_quantities_a_chain_elsewhere_is_found():
+    fit = slow_chains(np.random.default_rng(2), 500)
+    fit["posterior"]["x"][1, :, 7] += 0.6
+    first = hbm.diagnose(fit).checks.iloc[0]
+    assert not first["passes"]
+    assert first["worst"] == "x[7]"
+
+
 def test_slow_chains_fail_both_effective_sizes(draws):
     draws[:, :, 2] = np.cumsum(draws[:, :, 2], axis=1)
     diagnosis = hbm.diagnose(fit_of(draws))
