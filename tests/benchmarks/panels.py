@@ -6,9 +6,6 @@ those before, given their provincial means, with `predictors=["log_n_students"]`
 """
 
 import functools
-import resource
-import sys
-import time
 import warnings
 
 import measuring
@@ -22,24 +19,15 @@ NEXT = [2018, 2019]
 FORMS = {"without": (), "with": ("log_n_students",)}
 
 
-def used():
-    """Return CPU seconds and the most megabytes of a process, of this one and its children."""
-    both = [resource.getrusage(x) for x in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    in_megabytes = 1e6 if sys.platform == "darwin" else 1e3
-    cpu = sum(x.ru_utime + x.ru_stime for x in both)
-    return cpu, [round(x.ru_maxrss / in_megabytes) for x in both]
-
-
 def all_courses(results):
     """Return a row a course, and one of all."""
     tables = {
         course: hbm.exam_panel(results, course=course) for course in results["course"].unique()
     }
-    start, (before, _) = time.perf_counter(), used()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", hbm.ConvergenceWarning)
+    whole = {}
+    with measuring.stopwatch(whole):
         each = hbm.sample_each(hbm.exams.panel, tables, random_seed=1, progressbar=False)
-    seconds, (after, megabytes) = time.perf_counter() - start, used()
+    del whole["CPU s"]  # of other processes
     rows = []
     for course, (_, fit) in each.fits.items():
         checks = hbm.diagnose(fit).checks.set_index("check")["value"]
@@ -49,9 +37,8 @@ def all_courses(results):
         for name in ("persistence", "design_effect"):
             row[name] = float(fit["posterior"][name].mean())
         rows.append({k: round(x, 4) if isinstance(x, float) else x for k, x in row.items()})
-    whole = {"fits": len(each.fits), "errors": len(each.errors), "warnings": len(each.warnings)}
-    whole |= {"s": round(seconds), "CPU s": round(after - before)}
-    whole |= {"MB": megabytes[0], "MB of a worker": megabytes[1]}
+    whole |= {"fits": len(each.fits), "errors": len(each.errors), "warnings": len(each.warnings)}
+    whole["MB, with all fits"] = measuring.peak_megabytes()
     print(*each.warnings.values(), sep="\n")
     return rows, whole
 
