@@ -17,6 +17,7 @@ from hbm.sampling.direct.problem import half_normal, read_problem
 from hbm.sampling.direct.tables import Box, tabulate
 
 EXACT = {"design_effect": 1}
+FINE = {"spacing": 0.78, "depth": 20.0}  # grids as good as integrals
 
 
 def small(sizes=(3, 8, 40), by=(2, 1), seed=1, **truth):
@@ -88,12 +89,12 @@ def by_brute_force(model, theta):
     return float(np.logaddexp.reduce(total[:, 0] + prior) + np.log(m[1] - m[0]))
 
 
-def tables_for(problem, theta):
+def tables_for(problem, theta, grids=FINE):
     """Return tables for one θ, whose parents may lie anywhere near the data."""
     n, plain = len(problem.d.n), theta[: problem.n_levels + 3]
     middle = problem.moved(theta[None])[1][0]
     box = Box(plain, plain, np.full(n, -2.0), np.full(n, 3.0), middle, middle)
-    return tabulate(problem, box)
+    return tabulate(problem, box, **grids)
 
 
 def four(least=3, by=(2, 1, 1)):
@@ -163,7 +164,11 @@ def test_the_density_is_the_models_own_integrated_by_brute_force(name):
     found = evaluate.log_likelihoods(problem, tables_for(problem, theta), theta[None])[0]
     # A mean alone may say anything from little to much of a group: its grid is as coarse as it may.
     most = 1e-5 if problem.untold.any() else 1e-6
-    assert found == pytest.approx(by_brute_force(model, theta), abs=most)
+    truth = by_brute_force(model, theta)
+    assert found == pytest.approx(truth, abs=most)
+    # By default they are coarser, far within what is allowed.
+    usual = evaluate.log_likelihoods(problem, tables_for(problem, theta, {}), theta[None])[0]
+    assert usual == pytest.approx(truth, abs=1e-4)
 
 
 def test_coordinates_at_the_top_have_the_models_own_priors():

@@ -27,7 +27,8 @@ def test_the_error_of_grids_is_seen_where_they_are_coarse(sizes, by):
     theta, n = np.array([0.4, 0.2, 1.9, 0.3, 0.0]), len(sizes)
     middle = np.full(n, 1.9)
     box = Box(theta, theta, np.full(n, -0.5), np.full(n, 1.5), middle, middle)
-    assert grid_error(problem, tabulate(problem, box), theta[None]) < 1e-5
+    assert grid_error(problem, tabulate(problem, box), theta[None]) < 1e-4
+    assert grid_error(problem, tabulate(problem, box, 0.78, 20), theta[None]) < 1e-5
     assert grid_error(problem, tabulate(problem, box, spacing=3), theta[None]) > 0.01
 
 

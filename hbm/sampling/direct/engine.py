@@ -124,9 +124,7 @@ def _adapted(problem, rng, threads, spacing, depth):
     """
     box, start = first_box(problem)
     large = len(problem.d.n) > 100
-    tables = tabulate(
-        problem, box, max(spacing, 0.9) if large else spacing, 16.0, 4 if large else None
-    )
+    tables = tabulate(problem, box, spacing, min(depth, 16.0), 4 if large else None)
     evaluations = 0
 
     def density(z):

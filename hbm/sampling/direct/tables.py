@@ -27,7 +27,7 @@ __all__ = ["DEPTH", "SPACING", "Box", "Grids", "Tables", "refined", "tabulate"]
 
 Floats = NDArray[np.float64]
 
-SPACING, DEPTH = 0.78, 20.0
+SPACING, DEPTH = 0.95, 15.0
 _FEWEST, _MOST = 8, 400
 _MOST_FOR_PRIORS = 40, 100  # of many groups, of few
 _POINTS, _POINTS_FOR_MEANS = 20, 28  # of the grids above the groups
@@ -126,9 +126,9 @@ def tabulate(
         What is to be drawn from.
     box : Box
         The θ that the grids are for.
-    spacing : float, default 0.78
+    spacing : float, default 0.95
         Distance of points, in standard deviations of the narrowest integrand.
-    depth : float, default 20
+    depth : float, default 15
         How far below its maximum, in nats, an integrand is followed.
     n_kinds : int, optional
         At how many values of the excess to tabulate.
@@ -172,7 +172,7 @@ def tabulate(
         kinds = np.array(ends)
     else:
         least, most = np.log1p(ends)
-        n = n_kinds or int(np.ceil(3 + 2.5 * (most - least)))
+        n = n_kinds or int(np.ceil(3 + 2 * (most - least)))
         angle = (np.arange(n) + 0.5) * np.pi / n
         kinds = np.expm1((least + most) / 2 + (most - least) / 2 * np.cos(angle))
     grids = Grids(
