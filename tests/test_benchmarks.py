@@ -96,7 +96,7 @@ ROWS = {
 
 def words(text):
     """Return a text without its numbers, in one line."""
-    return " ".join(re.sub(r"\d[\d,.]*(?<![,.])", "#", text).split())
+    return " ".join(re.sub(r"-?\d[\d,.]*(?<![,.])", "#", text).split())
 
 
 @pytest.mark.parametrize("paragraph", readme.paragraphs(ROWS, 2), ids=lambda text: text[:40])
