@@ -289,7 +289,7 @@ class TestRun:
         printed = run("next_year", "--least-years", "2")
         assert re.search(r"^In 2 pairs of years .* raw means in [0-2], and", printed, re.M)
         assert re.search(r"^clustered +under 10", printed, re.M)
-        assert re.search(r"^Mathematics 30-1 +independent( +\d+){8}$", printed, re.M)
+        assert re.search(r"^Mathematics 30-1 +clustered( +\d+){8}$", printed, re.M)
         assert re.search(r"^panel, drawn +under 10", printed, re.M)
         assert re.search(r"^In 1 pairs of years the panel is closer .* in [01], and", printed, re.M)
 

@@ -12,7 +12,7 @@ from hbm.sampling.direct.problem import Problem
 from hbm.sampling.direct.tables import Box, Tables
 from hbm.sampling.direct.tree import place
 
-__all__ = ["box_of", "first_box", "holds"]
+__all__ = ["box_of", "first_box", "holds", "outside"]
 
 Floats = NDArray[np.float64]
 
@@ -179,10 +179,15 @@ def _parents(problem: Problem, tables: Tables, points: Weighted, spread: float) 
     return np.mean(at, axis=0) - around, np.mean(at, axis=0) + around
 
 
+def outside(problem: Problem, box: Box, z: Floats) -> NDArray[np.bool_]:
+    """Say which points a box does not hold."""
+    thetas = problem.thetas(z)
+    return (np.abs(thetas - box.nearest(thetas)) > 1e-9).any(axis=1)
+
+
 def holds(problem: Problem, tables: Tables, points: Weighted) -> bool:
     """Say whether the box of tables holds all θ that matter, and the groups' parents."""
-    box, thetas = tables.box, problem.thetas(points.z)
-    out = (np.abs(thetas - box.nearest(thetas)) > 1e-9).any(axis=1)
+    box, out = tables.box, outside(problem, tables.box, points.z)
     low, high = _parents(problem, tables, points, _SPREAD - 1)
     beyond = (low < box.m_low) | (high > box.m_high)
     if problem.n_contrasts:

@@ -24,11 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hbm.sampling.diagnostics import GRID_ERROR
-from hbm.sampling.direct.boxes import box_of, first_box, holds
+from hbm.sampling.direct.boxes import box_of, first_box, holds, outside
 from hbm.sampling.direct.closed import Closed
 from hbm.sampling.direct.evaluate import draw_effects, log_densities, log_likelihoods
 from hbm.sampling.direct.importance import Weighted, adapt, does, strengthen
-from hbm.sampling.direct.mode import find_mode
+from hbm.sampling.direct.mode import LEAST, find_mode
 from hbm.sampling.direct.problem import Problem
 from hbm.sampling.direct.tables import DEPTH, SPACING, Box, Tables, refined, tabulate
 
@@ -89,11 +89,14 @@ def draw_directly(
         more = proposal.draw(max(_n_points(n, points.efficiency) - len(points.z), 0), rng)
 
         def density(z, tables=tables):
-            return log_densities(problem, tables, z, threads)
+            # What goes on as at the edge of the box is far too much where proposals reach farther.
+            value = log_densities(problem, tables, z, threads)
+            return np.where(outside(problem, tables.box, z), LEAST, value)
 
         say(f"weights of {len(points.z) + len(more):,} points")
         z = np.concatenate([points.z, more])
-        value = np.concatenate([points.log_density, density(more)])
+        known = np.where(outside(problem, tables.box, points.z), LEAST, points.log_density)
+        value = np.concatenate([known, density(more)])
         _, weighted = strengthen(density, proposal, z, value, _LIGHT, rng)
         z = weighted.z
         evaluations += done + len(z)

@@ -27,8 +27,8 @@ _LONGEST_BLOCK = 32
 def log_densities(problem: Problem, tables: Tables, z: Floats, threads: int = 1) -> Floats:
     """Return log p(data, z) of points whose prior is standard Normal.
 
-    Beyond the tables' box the likelihood goes on as it is at its edge: a box is large enough where
-    no weight lies beyond.
+    Beyond the tables' box the likelihood goes on as it is at its edge, for the search of a better
+    box; no draw is to come from there.
     """
     thetas = tables.box.nearest(problem.thetas(z))
     result = log_likelihoods(problem, tables, thetas, threads)

@@ -14,6 +14,7 @@ from pymc.backends.arviz import (
     find_constants,
     find_observations,
 )
+from threadpoolctl import threadpool_limits
 
 from hbm.hierarchy.carried import carry
 from hbm.sampling.diagnostics import GRID_ERROR, K_GOOD
@@ -86,7 +87,8 @@ def direct_fit(
     read = _read(model)
     if isinstance(read, str):
         raise ValueError(f"independent draws cannot be made of this model: {read}")
-    with _shown(progressbar) as say:
+    # Threads of linear algebra would change last digits, and these which points are drawn.
+    with _shown(progressbar) as say, threadpool_limits(1, user_api="blas"):
         if isinstance(read, Closed):
             z, drawn = draw_closed(read, draws * chains, rng)
             values = read.values(z, rng)
