@@ -128,7 +128,6 @@ def _adapted(problem, rng, threads, spacing, depth):
     box, start = first_box(problem)
     large = len(problem.d.n) > 100
     tables = tabulate(problem, box, spacing, min(depth, 16.0), 4 if large else None)
-    evaluations = 0
 
     def density(z):
         return log_densities(problem, tables, z, threads)
@@ -146,12 +145,9 @@ def _adapted(problem, rng, threads, spacing, depth):
         proposal, points = strengthen(density, proposal, z, density(z), _LIGHT, rng)
         if points.efficiency < does(problem.n_top):
             another, of_it, done = found(np.exp(points.log_weight) @ points.z)
-            evaluations += done
-            worse, better = sorted(
-                [(proposal, points), (another, of_it)], key=lambda x: x[1].efficiency
-            )
-            evaluations += len(worse[1].z)
-            proposal, points = better
+            of_both = [(proposal, points), (another, of_it)]
+            proposal, points = max(of_both, key=lambda x: x[1].efficiency)
+            evaluations += done + sum(len(x.z) for _, x in of_both) - len(points.z)
         if holds(problem, tables, points):
             break
     return tables, proposal, points, evaluations
