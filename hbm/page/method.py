@@ -7,8 +7,9 @@ from typing import Any
 
 from hbm.hierarchy.recipes import Recipe, maker
 from hbm.page.gather import Tables
-from hbm.page.words import a, listed
+from hbm.page.words import listed
 from hbm.sampling.storage import package_versions, table_sha256
+from hbm.tables.words import a
 
 __all__ = ["equations", "made_with", "priors", "story", "with_predictors"]
 

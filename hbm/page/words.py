@@ -9,7 +9,7 @@ from hbm.page.gather import Tables
 from hbm.page.scale import MINUS, Scale, chance, per_cent
 from hbm.tables.words import plural
 
-__all__ = ["Words", "a", "count", "listed", "words_of"]
+__all__ = ["Words", "count", "listed", "words_of"]
 
 _WAYS = {True: "risen", False: "fallen"}
 _TOLD = 0.975  # probability of one side from which that is said to be told
@@ -29,17 +29,6 @@ def count(n: int, name: str) -> str:
 def words_of(name: str) -> str:
     """Return a name of a column as words."""
     return name.replace("_", " ")
-
-
-def a(name: str) -> str:
-    """Return a name with its article.
-
-    Examples
-    --------
-    >>> a("school"), a("authority")
-    ('a school', 'an authority')
-    """
-    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 def listed(texts: Sequence[str]) -> str:

@@ -22,12 +22,12 @@ from hbm.page.gather import STEPS, Tables, gather
 from hbm.page.scale import scale_of
 from hbm.page.sections import STRIP, YEARS, Sections, address
 from hbm.page.verdicts import headline, verdicts
-from hbm.page.words import Words, a, count, words_of
+from hbm.page.words import Words, count, words_of
 from hbm.plots import style
 from hbm.sampling.diagnostics import Diagnosis
 from hbm.sampling.progress import progress_bar
 from hbm.tables.files import write_whole
-from hbm.tables.words import plural
+from hbm.tables.words import a, plural
 
 __all__ = ["report"]
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from hbm.plots import inputs, marks, style
 from hbm.tables.labels import group
+from hbm.tables.words import a
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -126,8 +127,7 @@ def _draw_targets(ax: Axes, rows: pd.DataFrame):
     if _PREDICTED in rows:
         name = str(rows.columns[0]).replace("_", " ")
         where = f"\nin its {parent}".replace("_", " ") if parent else ""
-        article = "an" if name[0].lower() in "aeiou" else "a"
-        lines.set_label(f"expected of {article} {name} like it{where}")
+        lines.set_label(f"expected of {a(name)} like it{where}")
     elif parent is None:
         lines.set_label("target it is pulled to")
     else:

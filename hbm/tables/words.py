@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["plural", "singular"]
+__all__ = ["a", "plural", "singular"]
 
 # What the rules below would get wrong, in one direction or the other.
 _KNOWN = {
@@ -112,3 +112,14 @@ def _singular(word: str) -> str:
     if re.search(r"(ss|x|ch|sh|tz|[^ao]us)es$", word):
         likely.append(word[:-2])
     return next((one for one in [*likely, word[:-1]] if one and _plural(one) == word), word)
+
+
+def a(name: str) -> str:
+    """Return a name with its article.
+
+    Examples
+    --------
+    >>> a("school"), a("authority")
+    ('a school', 'an authority')
+    """
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
