@@ -1,5 +1,6 @@
 """Independent draws: the density is the model's own, and draws are of it."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy import stats
 
 import hbm
 from hbm.sampling import posterior
-from hbm.sampling.direct import evaluate, grids, importance, inverse, line
+from hbm.sampling.direct import engine, evaluate, grids, importance, inverse, line
 from hbm.sampling.direct.closed import read_closed
 from hbm.sampling.direct.problem import half_normal, read_problem
 from hbm.sampling.direct.tables import Box, tabulate
@@ -350,6 +351,7 @@ def test_a_fit_says_how_it_was_made_and_keeps_it_in_a_file(drawn, tmp_path):
         ("pareto_k", 0.6, True, "between 0.5 and 0.7"),
         ("pareto_k", 0.8, False, "a few points"),
         ("grid_error", 0.01, False, "too coarse"),
+        ("beyond_grids", 0.02, False, "no draw is from beyond"),
         ("effective_draws", 100.0, False, "draw more"),
     ],
 )
@@ -391,7 +393,11 @@ def test_by_default_draws_are_independent_where_they_can_be_and_the_fit_says_why
 
 @pytest.mark.parametrize(
     ("attribute", "value", "reason"),
-    [("pareto_k", 0.6, "Pareto k of 0.60"), ("grid_error", 0.002, "0.002 nats off")],
+    [
+        ("pareto_k", 0.6, "Pareto k of 0.60"),
+        ("grid_error", 0.002, "0.002 nats off"),
+        ("beyond_grids", 0.02, "end before 2.0 % of the posterior"),
+    ],
 )
 def test_draws_that_fail_their_own_checks_are_left_for_nuts(
     drawn, attribute, value, reason, monkeypatch
@@ -524,6 +530,27 @@ def test_no_draw_is_from_beyond_the_tables():
     fit = hbm.sample(model, random_seed=1, method="direct", progressbar=False)
     assert fit["posterior"]["nu"].max() < 12
     assert hbm.loo(model, fit, "school").pareto_k.max() < 0.7
+    # One point in four thousand, which would have had thirty times its weight.
+    assert 0 < fit["sample_stats"].attrs["beyond_grids"] < 0.01
+
+
+def test_what_no_draw_is_from_is_told(monkeypatch):
+    """Tables are made for nine tenths of what log nu may be, however often they are made."""
+    model = hbm.exams.nested(small(), **EXACT)
+    whole = hbm.sample(model, method="direct", random_seed=1, progressbar=False)
+    end, box_of = float(np.log(whole["posterior"]["nu"]).quantile(0.9)), engine.box_of
+
+    def too_small(problem, tables, points):
+        box = box_of(problem, tables, points)
+        high = np.where(np.arange(len(box.high)) == problem.n_levels, end, box.high)
+        return dataclasses.replace(box, high=high)
+
+    monkeypatch.setattr(engine, "box_of", too_small)
+    with pytest.warns(hbm.ConvergenceWarning, match="FAIL  beyond grids"):
+        fit = hbm.sample(model, 250, method="direct", random_seed=1, progressbar=False)
+    # The likelihood goes on as at the edge, where it falls.
+    assert fit["sample_stats"].attrs["beyond_grids"] > 0.1
+    assert np.log(fit["posterior"]["nu"]).max() <= end + 1e-9
 
 
 def test_draws_of_equal_weights_count_in_full():

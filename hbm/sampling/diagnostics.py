@@ -26,6 +26,7 @@ BFMI = 0.3
 MAX_TREE_DEPTH_SHARE = 0.01
 K_GOOD, K_USABLE = 0.5, 0.7
 GRID_ERROR = 0.001  # nats
+BEYOND_GRIDS = 0.01  # share of the posterior
 _NAMED = 4  # of the quantities with draws that are not finite
 
 _ADVICE = {
@@ -51,6 +52,8 @@ _OF_DIRECT = {
     'use hbm.sample(..., method="nuts"), or a tighter prior on the between-group sds',
     "grid error": "the grids that effects are summed out on are too coarse for this table: "
     'use hbm.sample(..., method="nuts")',
+    "beyond grids": "the grids that effects are summed out on end before what is shared by all "
+    'groups does, and no draw is from beyond: use hbm.sample(..., method="nuts")',
     "effective draws": "too few points count for as many draws as were asked for: draw more "
     '(draws=), or use hbm.sample(..., method="nuts")',
 }
@@ -298,6 +301,7 @@ def _of_independent_draws(fit: xr.DataTree, posterior: xr.Dataset) -> Diagnosis:
     """Diagnose draws that were not made by a chain, by what their sampler measured."""
     told = fit["sample_stats"].attrs
     k, error = float(told["pareto_k"]), float(told["grid_error"])
+    beyond = float(told.get("beyond_grids", 0.0))  # not told by earlier versions
     effective = float(told["effective_draws"])
     n_draws = posterior.sizes["chain"] * posterior.sizes["draw"]
     least = ESS_PER_CHAIN * posterior.sizes["chain"]
@@ -308,6 +312,7 @@ def _of_independent_draws(fit: xr.DataTree, posterior: xr.Dataset) -> Diagnosis:
         [
             row("Pareto k", k, f"at most {K_USABLE}, better {K_GOOD}", "", k <= K_USABLE),
             row("grid error", error, f"at most {GRID_ERROR} nats", "", error <= GRID_ERROR),
+            row("beyond grids", beyond, f"at most {BEYOND_GRIDS}", "", beyond <= BEYOND_GRIDS),
             row("effective draws", effective, f"at least {least}", "", effective >= least),
             row("finite", n_bad, "all", worst, not not_finite),
         ]

@@ -85,9 +85,9 @@ def sample(
         How: by independent draws without a Markov chain (``"direct"``), which
         :mod:`hbm.heights`, :mod:`hbm.scores` and :mod:`hbm.exams` have for results of one year
         (see Notes), or by the No-U-Turn sampler; ``"auto"`` takes the first where the model allows
-        it and its own checks pass (a Pareto k of at most 0.5 and a grid error of at most 0.001
-        nats), and the second otherwise, or where `tune`, `target_accept` or `nuts_sampler` is
-        given.
+        it and its own checks pass (a Pareto k of at most 0.5, a grid error of at most 0.001
+        nats, at most 1 % of the posterior beyond the grids), and the second otherwise, or where
+        `tune`, `target_accept` or `nuts_sampler` is given.
 
     Returns
     -------
@@ -131,7 +131,8 @@ def sample(
     Normal), ``log_weight`` and ``proposal`` (which point a draw was taken from: of a few points
     there is more than one); its attributes are ``pareto_k`` (at most 0.5: the weights can be
     trusted), ``efficiency`` (effective points over points), ``effective_draws``, ``grid_error`` (in
-    nats, at the worst of a few points), ``evaluations``, and ``log_marginal_likelihood`` with its
+    nats, at the worst of a few points), ``beyond_grids`` (the share of the posterior that no draw
+    is from, as grids end before), ``evaluations``, and ``log_marginal_likelihood`` with its
     Monte Carlo ``..._error`` (:func:`hbm.log_marginal_likelihood`). :func:`hbm.diagnose` goes by
     these. Chains are parts of one set of draws.
 

@@ -17,7 +17,7 @@ __all__ = ["box_of", "first_box", "holds", "outside"]
 Floats = NDArray[np.float64]
 
 _FARTHEST = 9.0  # a coordinate whose prior is standard Normal
-_OUTSIDE = 1e-4  # weight that may lie outside of what tables are made for
+_OUTSIDE = 1e-3  # weight that may lie outside of what tables are made for
 _SPREAD = 4.5  # of a group's parent around its mean, in sds, that grids are made for
 _REACH = 5.6  # of the middle of a group's log nu, likewise
 

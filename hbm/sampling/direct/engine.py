@@ -23,11 +23,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hbm.sampling.diagnostics import GRID_ERROR
+from hbm.sampling.diagnostics import BEYOND_GRIDS, GRID_ERROR
 from hbm.sampling.direct.boxes import box_of, first_box, holds, outside
 from hbm.sampling.direct.closed import Closed
 from hbm.sampling.direct.evaluate import draw_effects, log_densities, log_likelihoods
-from hbm.sampling.direct.importance import Weighted, adapt, does, strengthen
+from hbm.sampling.direct.importance import Weighted, adapt, does, strengthen, weigh
 from hbm.sampling.direct.mode import LEAST, find_mode
 from hbm.sampling.direct.problem import Problem
 from hbm.sampling.direct.tables import DEPTH, SPACING, Box, Tables, refined, tabulate
@@ -37,7 +37,7 @@ __all__ = ["Draws", "draw_closed", "draw_directly", "grid_error", "resample"]
 Floats = NDArray[np.float64]
 
 _BUILDS = 3
-_FINER = [(SPACING, DEPTH), (0.7 * SPACING, DEPTH + 8), (0.5 * SPACING, DEPTH + 12)]
+_FINER = [(SPACING, DEPTH), (0.7 * SPACING, DEPTH + 8), (0.5 * SPACING, DEPTH + 20)]
 _MOST_POINTS = 6  # for each draw
 _FEWEST_POINTS = 800
 _LIGHT = 0.4  # k-hat of the weights of draws
@@ -59,6 +59,9 @@ class Draws:
         Which of these each draw was.
     grid_error : float
         In nats.
+    beyond : float
+        Share of the posterior that no draw is from, as the tables' box does not hold it; about:
+        the likelihood is taken to go on beyond as at the edge.
     evaluations : int
         Of the log density.
     """
@@ -69,6 +72,7 @@ class Draws:
     weighted: Weighted
     chosen: NDArray[np.int64]
     grid_error: float
+    beyond: float
     evaluations: int
 
 
@@ -95,20 +99,24 @@ def draw_directly(
 
         say(f"weights of {len(points.z) + len(more):,} points")
         z = np.concatenate([points.z, more])
-        known = np.where(outside(problem, tables.box, points.z), LEAST, points.log_density)
-        value = np.concatenate([known, density(more)])
+        value = np.append(points.log_density, log_densities(problem, tables, more, threads))
+        out = outside(problem, tables.box, z)
+        beyond = float(np.exp(weigh(z, value, proposal.logpdf(z)).log_weight[out]).sum())
+        value[out] = LEAST
         _, weighted = strengthen(density, proposal, z, value, _LIGHT, rng)
         z = weighted.z
         evaluations += done + len(z)
         chosen = resample(weighted.log_weight, n, rng)
         say("error of the grids")
         error = grid_error(problem, tables, problem.thetas(z[chosen[: _n_checked(problem)]]))
-        if error <= GRID_ERROR:
+        if error <= GRID_ERROR and beyond <= BEYOND_GRIDS:
             break
     say(f"{n:,} draws of {len(problem.d.n):,} groups")
     thetas = tables.box.nearest(problem.thetas(z))
     effects, log_nu = draw_effects(problem, tables, thetas, chosen, rng, threads)
-    return Draws(problem.thetas(z[chosen]), effects, log_nu, weighted, chosen, error, evaluations)
+    return Draws(
+        problem.thetas(z[chosen]), effects, log_nu, weighted, chosen, error, beyond, evaluations
+    )
 
 
 def _n_points(n: int, efficiency: float) -> int:
@@ -199,7 +207,7 @@ def draw_closed(closed: Closed, n: int, rng: np.random.Generator) -> tuple[Float
     chosen = resample(weighted.log_weight, n, rng)
     none = np.empty((n, 0))
     evaluations = done + more + len(points.z) + len(weighted.z)
-    return weighted.z[chosen], Draws(none, none, none, weighted, chosen, 0.0, evaluations)
+    return weighted.z[chosen], Draws(none, none, none, weighted, chosen, 0.0, 0.0, evaluations)
 
 
 def _without_top(problem, n, rng, threads):
@@ -218,4 +226,4 @@ def _without_top(problem, n, rng, threads):
     even = np.full(n, -np.log(n))
     weighted = Weighted(np.empty((n, 0)), np.full(n, density), even, -np.inf, density, 0.0)
     thetas = np.repeat(theta, n, axis=0)
-    return Draws(thetas, effects, log_nu, weighted, np.arange(n), error, 1)
+    return Draws(thetas, effects, log_nu, weighted, np.arange(n), error, 0.0, 1)

@@ -17,7 +17,7 @@ from pymc.backends.arviz import (
 from threadpoolctl import threadpool_limits
 
 from hbm.hierarchy.carried import carry
-from hbm.sampling.diagnostics import GRID_ERROR, K_GOOD
+from hbm.sampling.diagnostics import BEYOND_GRIDS, GRID_ERROR, K_GOOD
 from hbm.sampling.direct.closed import Closed, read_closed
 from hbm.sampling.direct.engine import Draws, draw_closed, draw_directly
 from hbm.sampling.direct.problem import Problem, read_problem
@@ -97,13 +97,16 @@ def direct_fit(
             values = _values(read, drawn)
     values = {v.name: values[v.name] for v in model.unobserved_RVs}
     coords, dims = coords_and_dims_for_inferencedata(model)
-    labels: Any = {dim: np.array(list(of_dim), dtype=object) for dim, of_dim in coords.items()}
 
     def dataset(values: dict[str, Any], sample_dims: list[str], **attributes: Any) -> xr.DataTree:
         own: Any = {name: dims[name] for name in values if name in dims}
+        # Only what is needed: coords are copied for each variable, and students may be a million.
+        labels: Any = {d: coords[d] for of_one in own.values() for d in of_one if d in coords}
+        if sample_dims:
+            labels = {dim: np.array(list(x), dtype=object) for dim, x in labels.items()}
         made = dict_to_dataset(
             values,
-            coords=labels if sample_dims else coords,
+            coords=labels,
             dims=own,
             sample_dims=sample_dims,
             inference_library=pm,
@@ -158,6 +161,7 @@ def _told(drawn: Draws) -> dict[str, Any]:
         "effective_draws": min(round(weighted.efficiency * len(weighted.z), 6), len(drawn.chosen)),
         "draws": len(drawn.chosen),
         "grid_error": drawn.grid_error,
+        "beyond_grids": drawn.beyond,
         "evaluations": drawn.evaluations,
         "log_marginal_likelihood": weighted.log_integral,
         "log_marginal_likelihood_error": weighted.error,
@@ -169,6 +173,8 @@ def why_not_trusted(fit: xr.DataTree) -> str:
     told = fit["sample_stats"].attrs
     if not told["grid_error"] <= GRID_ERROR:
         return f"its grids are {told['grid_error']:.2g} nats off, more than {GRID_ERROR}"
+    if not told["beyond_grids"] <= BEYOND_GRIDS:
+        return f"its grids end before {100 * told['beyond_grids']:.1f} % of the posterior"
     if not told["pareto_k"] <= K_GOOD:
         return f"its weights have a Pareto k of {told['pareto_k']:.2f}, more than {K_GOOD}"
     return ""
