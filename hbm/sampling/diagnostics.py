@@ -16,6 +16,13 @@ import xarray as xr
 
 from hbm.hierarchy.carried import posterior_of
 from hbm.hierarchy.years import YEAR_OF_PANEL, of_several_years
+from hbm.sampling.advice import (
+    ADVICE,
+    ALMOST,
+    DESIGN_EFFECT,
+    DESIGN_EFFECT_OF_YEARS,
+    OF_INDEPENDENT_DRAWS,
+)
 
 __all__ = ["ConvergenceWarning", "Diagnosis", "diagnose"]
 
@@ -28,48 +35,6 @@ K_GOOD, K_USABLE = 0.5, 0.7
 GRID_ERROR = 0.001  # nats
 BEYOND_GRIDS = 0.01  # share of the posterior
 _NAMED = 4  # of the quantities with draws that are not finite
-
-_ADVICE = {
-    "R-hat": "the chains disagree: draw more (draws=, tune=); if that does not help, use "
-    'parameterisation="informed" or a tighter prior on the quantity named',
-    "bulk ESS": "too few effective draws for means and sds: draw more (draws=), or use "
-    'parameterisation="informed"',
-    "tail ESS": "too few effective draws for interval ends: draw more (draws=), or use "
-    'parameterisation="informed"',
-    "finite": "draws that are NaN or infinite: {}; look for a logarithm or root of what may be "
-    "negative, a division by what may be 0, or an overflow, and keep the quantity in bounds or "
-    "leave it out of the model",
-    "divergences": "the sampler met geometry it cannot follow, and estimates may be biased: use "
-    'parameterisation="informed", then target_accept=0.95 or more, then a tighter prior on the '
-    "between-group sds",
-    "tree depth": "the sampler stopped before its paths turned round, so draws are dear rather "
-    "than wrong: tune longer (tune=), or tighten priors that leave a quantity all but free",
-    "E-BFMI": "the energies are explored too slowly, as with heavy tails: tune longer (tune=), or "
-    "use a tighter prior on the between-group sds",
-}
-_OF_DIRECT = {
-    "Pareto k": "a few points have most of the weight, and estimates may be off: "
-    'use hbm.sample(..., method="nuts"), or a tighter prior on the between-group sds',
-    "grid error": "the grids that effects are summed out on are too coarse for this table: "
-    'use hbm.sample(..., method="nuts")',
-    "beyond grids": "the grids that effects are summed out on end before what is shared by all "
-    'groups does, and no draw is from beyond: use hbm.sample(..., method="nuts")',
-    "effective draws": "too few points count for as many draws as were asked for: draw more "
-    '(draws=), or use hbm.sample(..., method="nuts")',
-}
-_ALMOST = (
-    "Pareto k: between 0.5 and 0.7, means and standard deviations can be used, but their Monte "
-    "Carlo errors are larger than the number of draws tells: draw more (draws=), or use "
-    'hbm.sample(..., method="nuts")'
-)
-_DESIGN_EFFECT = (
-    "design_effect: a table of one year, above all of few schools, tells little of it: draw more, "
-    "or give it as a number, such as what other years say or 1 for independent students"
-)
-_DESIGN_EFFECT_OF_YEARS = (
-    "design_effect: few years, or few schools with results in several of them, tell little of it: "
-    "draw more, or give it as a number, such as 1 for independent students"
-)
 
 
 class ConvergenceWarning(UserWarning):
@@ -233,7 +198,7 @@ def diagnose(fit: xr.DataTree) -> Diagnosis:
 
     checks = pd.DataFrame(checks)
     failed = checks.loc[~checks["passes"], "check"]
-    advice = _ADVICE | {"finite": _ADVICE["finite"].format(_counted(not_finite, posterior))}
+    advice = ADVICE | {"finite": ADVICE["finite"].format(_counted(not_finite, posterior))}
     if checks["value"].isna()[0]:
         advice["R-hat"] = "no quantity has finite draws that vary: the sampler did not move, or "
         advice["R-hat"] += "what it moved is not in the posterior"
@@ -318,12 +283,14 @@ def _of_independent_draws(fit: xr.DataTree, posterior: xr.Dataset) -> Diagnosis:
         ]
     )
     failed = checks.loc[~checks["passes"], "check"]
-    advice = _OF_DIRECT | {"finite": _ADVICE["finite"].format(_counted(not_finite, posterior))}
+    advice = OF_INDEPENDENT_DRAWS | {
+        "finite": ADVICE["finite"].format(_counted(not_finite, posterior))
+    }
     lines = [f"{name}: {advice[name]}" for name in failed]
     if "design_effect" in posterior and {"Pareto k", "effective draws"} & set(failed):
         lines.append(_of_design_effect(fit))
     if K_GOOD < k <= K_USABLE:
-        lines.append(_ALMOST)
+        lines.append(ALMOST)
     return Diagnosis(failed.empty, checks, lines)
 
 
@@ -331,7 +298,7 @@ def _of_design_effect(fit: xr.DataTree) -> str:
     """Say what to do of a design effect that is learned, and that one year or several tell of."""
     constant = fit["constant_data"].attrs if "constant_data" in fit.children else {}
     of_years = YEAR_OF_PANEL in constant or of_several_years(fit) is not None
-    return _DESIGN_EFFECT_OF_YEARS if of_years else _DESIGN_EFFECT
+    return DESIGN_EFFECT_OF_YEARS if of_years else DESIGN_EFFECT
 
 
 def _finite_and_moving(posterior: xr.Dataset) -> xr.Dataset:
