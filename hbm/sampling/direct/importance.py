@@ -32,14 +32,11 @@ __all__ = [
 Floats = NDArray[np.float64]
 LogDensity = Callable[[Floats], Floats]
 
-# Of up to so many coordinates: degrees of freedom, points of a round of adaptation, by how much a
-# proposal is wider than its points say, and the share of a much wider one. Of more coordinates a t
-# lies farther from a Normal, moments of as many points are worse known, and width costs more.
+# Of up to so many coordinates: degrees of freedom, and points of a round of adaptation. Of more
+# coordinates a t lies farther from a Normal, and moments of as many points are worse known.
 _FEW = 8
 _DF = 8.0
 _ROUND = 250
-_WIDENED = 0.08
-_OF_WIDE = 0.12
 _MOST_ROUNDS = 6
 _GOOD = 0.72  # efficiency at which adaptation ends
 _WIDER = 1.6
@@ -168,7 +165,7 @@ def adapt(
     """
     scale, axes = _axes(1.3 * covariance)
     proposals = [Proposal(mode, axes, scale, scale, 5.0 + _more(len(mode)))]
-    n_new = int(_ROUND * max(1.0, len(mode) / _FEW) ** (4 / 3))
+    n_new = int(_ROUND * max(1.0, len(mode) / _FEW) ** 2)
     z, value = np.empty((0, len(mode))), np.empty(0)
     best, evaluations = -1.0, 0
     while True:
@@ -187,15 +184,14 @@ def adapt(
     chosen = _fitted(points)
     widest = _WIDER * np.maximum(chosen.below, chosen.above)
     wide = Proposal(chosen.mode, chosen.axes, widest, widest, 4.0)
-    share = _OF_WIDE * _fewer(len(mode))
-    mixture = Mixture([chosen, wide], np.array([1 - share, share]))
+    mixture = Mixture([chosen, wide], np.array([0.88, 0.12]))
     z = mixture.draw(2 * n_new, rng)
     return *strengthen(log_density, mixture, z, log_density(z), _LIGHT, rng), evaluations
 
 
 def does(n: int) -> float:
     """Return at which efficiency a proposal of n coordinates does."""
-    return _GOOD * np.sqrt(_fewer(n))
+    return _GOOD * min(1.0, np.sqrt(_FEW / n))
 
 
 def strengthen(
@@ -267,15 +263,10 @@ def _fitted(points: Weighted) -> Proposal:
     skew = (w @ y**3) * n_effective / (n_effective + 30)
     below, above, mode = _two_piece(np.clip(skew, -0.8, 0.8))
     df = _DF + _more(len(mean))
-    widened = np.sqrt((df - 2) / df) * (1 + _WIDENED * _fewer(len(mean)))
+    widened = np.sqrt((df - 2) / df) * 1.08
     return Proposal(
         mean + axes @ (scale * mode), axes, below * scale * widened, above * scale * widened, df
     )
-
-
-def _fewer(n: int) -> float:
-    """Return what part of so many coordinates are a few."""
-    return min(1.0, _FEW / n)
 
 
 def _more(n: int) -> float:
