@@ -14,7 +14,9 @@ import hbm
 from hbm.sampling import posterior
 from hbm.sampling.direct import engine, evaluate, grids, importance, inverse, line
 from hbm.sampling.direct.closed import read_closed
+from hbm.sampling.direct.coefficients import conditional
 from hbm.sampling.direct.problem import half_normal, read_problem
+from hbm.sampling.direct.skew import Skew
 from hbm.sampling.direct.tables import Box, tabulate
 
 EXACT = {"design_effect": 1}
@@ -173,14 +175,13 @@ def test_the_density_is_the_models_own_integrated_by_brute_force(name):
 
 
 def test_coordinates_at_the_top_have_the_models_own_priors():
-    """The terms of all that groups share are standard Normals', by the slope of each number."""
+    """All that groups share has the density of the model's terms, by the slopes of each number."""
     model = MODELS["predictors, the design effect learned"]()
     problem, d = read_problem(model), model.description
     z = np.random.default_rng(1).normal(0, 0.7, problem.n_top)
-    [theta], slope = problem.thetas(z[None]), np.empty(problem.n_top)
-    for i, step in enumerate(1e-5 * np.eye(problem.n_top)):
-        both = problem.thetas(np.stack([z - step, z + step]))
-        slope[i] = np.abs(both[1] - both[0]).sum() / 2e-5
+    [theta], [prior] = problem.thetas_and_prior(z[None])
+    step = 1e-5 * np.eye(problem.n_top)
+    slopes = (problem.thetas(z + step) - problem.thetas(z - step)).T / 2e-5
     k, c = problem.n_levels, problem.n_contrasts
     given = {f"tau_{level.name}": t for level, t in zip(d.levels, theta[:k], strict=True)}
     given |= {"nu": np.exp(theta[k]), "tau_nu": theta[k + 1], "design_effect": 1 + theta[k + 2]}
@@ -189,10 +190,37 @@ def test_coordinates_at_the_top_have_the_models_own_priors():
     terms = terms_of(model)(**given, **rest)
     found = np.array([terms[name].sum() for name in given])
     found[k] += theta[k]  # nu itself is log-Normal
-    expected = normal(z, 0, 1) - np.log(slope)
-    # Coefficients are drawn jointly, and have one term.
-    together = [part.sum() for part in np.split(expected, [*range(1, k + 4), k + 3 + c])]
-    assert found == pytest.approx(together, abs=1e-6)
+    assert found.sum() == pytest.approx(prior - np.linalg.slogdet(slopes)[1], abs=1e-6)
+    # But for coefficients, each number by itself has a standard Normal's.
+    alone = normal(z, 0, 1) - np.log(np.diag(slopes))
+    assert found[: k + 3] == pytest.approx(alone[: k + 3], abs=1e-6)
+
+
+def test_coefficients_are_placed_by_generalised_least_squares():
+    """By one large matrix of variances of all estimates, in place of going up the tree."""
+    problem = read_problem(MODELS["predictors of three levels"]())
+    d, k, c, raw = problem.d, problem.n_levels, problem.n_contrasts, problem.raw
+    theta = np.array([0.3, 0.5, 0.2, 1.9, 0.3, 0.6])
+    mean, root, log_det = (a[0] for a in conditional(problem, theta[None]))
+    parent = [level.parent for level in d.levels]
+    zone = parent[1][parent[2]]
+    alike = [np.equal.outer(at, at) for at in (zone, parent[2], np.arange(len(d.n)))]
+    of_effects = sum(tau**2 * a for tau, a in zip(theta[:k], alike, strict=True))
+    of_effects = of_effects + problem.top_sd**2 + np.diag(raw.effect_se**2 * 1.6)
+    known = np.isfinite(raw.log_spread_se)
+    of_spreads = np.diag(raw.log_spread_se[known] ** 2 + theta[k + 1] ** 2)
+    x = problem.x[-1]
+    for i, (variance, x_seen, y, sd) in enumerate(
+        [
+            (of_effects, x, raw.effect - problem.top_mean, problem.beta_sd),
+            (of_spreads, x[known], raw.log_spread[known] - theta[k], problem.gamma_sd),
+        ]
+    ):
+        posterior = np.linalg.inv(x_seen.T @ np.linalg.solve(variance, x_seen) + np.eye(c) / sd**2)
+        assert root[i] @ root[i].T == pytest.approx(posterior, rel=1e-9)
+        at = posterior @ x_seen.T @ np.linalg.solve(variance, y)
+        assert mean[i] == pytest.approx(at, rel=1e-9)
+    assert log_det == pytest.approx(np.linalg.slogdet(root)[1].sum(), rel=1e-9)
 
 
 def test_a_density_is_integrated_over_a_normal_of_any_width():
@@ -291,16 +319,36 @@ def test_smoothed_weights_and_k_are_arvizs():
 
 def test_a_proposal_integrates_to_one_and_draws_as_it_says():
     rng = np.random.default_rng(1)
-    axes = np.linalg.qr(rng.standard_normal((3, 3)))[0]
-    own = importance.Proposal(
-        np.ones(3), axes, np.array([1.0, 2.0, 0.5]), np.array([2.0, 1, 0.5]), 8.0
+    none, root = np.zeros(2), np.array([[1.0, 0.0], [0.6, 0.8]])
+    skew = Skew.of(np.array([-1.2, 0.5]))
+    own = importance.Proposal(np.ones(3), np.array([1.0, 2.0, 0.5]), skew, none, root, 12.0)
+    wide = importance.Proposal(
+        np.ones(3), np.full(3, 3.0), Skew.of(np.zeros(3)), np.zeros(3), np.eye(3), 5.0
     )
-    wide = importance.Proposal(np.ones(3), np.eye(3), np.full(3, 3.0), np.full(3, 3.0), 5.0)
-    z = wide.draw(200_000, rng)
+    z = wide.draw(400_000, rng)
     ratio = np.exp(own.logpdf(z) - wide.logpdf(z))
     assert ratio.mean() == pytest.approx(1, abs=4 * ratio.std() / np.sqrt(len(z)))
-    side = (own.draw(200_000, rng) - 1) @ axes > 0
-    assert side.mean(axis=0) == pytest.approx([2 / 3, 1 / 3, 1 / 2], abs=0.005)
+    drawn = own.draw(400_000, rng)
+    for power in (1, 2, 3):
+        # By the density, and by draws.
+        terms, of_draws = ratio[:, None] * (z - 1) ** power, (drawn - 1) ** power
+        error = np.sqrt((terms.var(axis=0) + of_draws.var(axis=0)) / len(z))
+        assert (np.abs(terms.mean(axis=0) - of_draws.mean(axis=0)) < 4 * error).all()
+
+
+def test_coordinates_become_as_skewed_as_is_asked_and_symmetric_again():
+    skewness = np.array([-1.1, -0.4, 0.0, 0.9])
+    skew = Skew.of(skewness)
+    u = np.random.default_rng(1).standard_normal((400_000, 4))
+    x = skew.skewed(u)
+    np.testing.assert_allclose(skew.symmetric(x), u, atol=1e-9)
+    error = 4 / np.sqrt(len(u))
+    assert x.mean(axis=0) == pytest.approx(0, abs=error)
+    assert (x**2).mean(axis=0) == pytest.approx(1, abs=error * (x**2).std(axis=0).max())
+    assert (x**3).mean(axis=0) == pytest.approx(skewness, abs=error * (x**3).std(axis=0).max())
+    by, at = 1e-6, np.linspace(-4, 4, 101)[:, None] * np.ones(4)
+    slope = (skew.symmetric(at + by) - skew.symmetric(at - by)) / (2 * by)
+    np.testing.assert_allclose(np.exp(skew.log_slope(at)), slope, rtol=1e-6)
 
 
 @pytest.fixture(scope="module")

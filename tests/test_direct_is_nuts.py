@@ -1,5 +1,7 @@
 """Independent draws and NUTS give the same posterior, on tables that are hard for either."""
 
+import warnings
+
 import arviz_stats as azs
 import numpy as np
 import pandas as pd
@@ -99,8 +101,15 @@ MODELS = {
 
 
 def moments(fit):
-    """Return means and sds of all quantities, with their Monte Carlo errors: (4, n)."""
+    """Return means and sds of all quantities, with their Monte Carlo errors: (4, n).
+
+    Of nu that is of its log: where few sds tell it, its own tail is so long that the error of an sd
+    is not told by draws.
+    """
     posterior = fit["posterior"].to_dataset()
+    posterior = posterior.assign(
+        {name: np.log(posterior[name]) for name in posterior if str(name).startswith("nu")}
+    )
     rows = []
     of_means, of_sds = azs.mcse(posterior, method="mean"), azs.mcse(posterior, method="sd")
     told = fit["sample_stats"].attrs
@@ -128,14 +137,19 @@ def test_means_and_sds_are_those_of_nuts(name):
     # With coefficients of 4 contrasts there are 12 or 13 coordinates, and 11 schools tell little.
     least = 0.35 if "predictors" in name else 0.5
     assert direct["sample_stats"].attrs["efficiency"] > least
-    # With one huge school one of 8,000 draws of NUTS diverged at 0.97.
     accept = 0.99 if name == "one huge school" else 0.97
     # Against 200,000 independent draws one mean of NUTS is 2.9 errors off with seed 11; those of
     # twelve seeds together are off nowhere (|z| of 13 quantities ≤ 1.8).
     seed = 12 if name == "two schools, independent" else 11
-    nuts = hbm.sample(model, 2000, tune=1000, target_accept=accept, random_seed=seed,
-                      progressbar=False, method="nuts")  # fmt: skip
+    with warnings.catch_warnings():
+        # With one huge school one of 8,000 draws may diverge, which shows in no moment.
+        warnings.simplefilter("ignore", hbm.ConvergenceWarning)
+        nuts = hbm.sample(model, 2000, tune=1000, target_accept=accept, random_seed=seed,
+                          progressbar=False, method="nuts")  # fmt: skip
+    checks = hbm.diagnose(nuts).checks
+    assert set(checks.loc[~checks["passes"], "check"]) <= {"divergences"}
+    assert nuts["sample_stats/diverging"].mean() <= 1 / 8000
     ours, theirs = moments(direct), moments(nuts)
     z = (ours[:2] - theirs[:2]) / np.hypot(ours[2:], theirs[2:])
-    # All together fail once in a hundred runs.
-    assert np.abs(z).max() < stats.norm.isf(0.01 / 2 / z.size)
+    # All models together fail once in a hundred runs: chains differ from machine to machine.
+    assert np.abs(z).max() < stats.norm.isf(0.01 / 2 / z.size / len(MODELS))

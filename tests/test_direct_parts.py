@@ -91,6 +91,29 @@ def test_a_proposal_fits_its_density_and_weights_tell_the_integral(density, leas
     assert np.mean(np.square(away)) == pytest.approx(1, abs=4 * np.sqrt(2 / 30))
 
 
+def test_coordinates_that_hang_on_nothing_cost_little():
+    """Sixteen more, as coefficients are: a fit takes few more evaluations, and is as good."""
+    few, covariance = skewed()
+    n = len(covariance)
+
+    def log_density(z):
+        return few(z[:, :n]) - (((z[:, n:] - 1.2) / 0.9) ** 2).sum(axis=1) / 2
+
+    def fitted(density, start):
+        rng = np.random.default_rng(1)
+        mode, covariance, found = find_mode(density, start, n)
+        _, points, more = adapt(density, mode, covariance, rng, n)
+        return points, found + more + len(points.z)
+
+    of_few, evaluations = fitted(few, np.zeros(n))
+    points, of_all = fitted(log_density, np.zeros(n + 16))
+    assert points.efficiency > 0.8 * of_few.efficiency
+    assert of_all < 1.5 * evaluations
+    scale = 16 * (np.log(0.9) + np.log(2 * np.pi) / 2)
+    error = np.hypot(points.error, of_few.error)
+    assert points.log_integral - scale == pytest.approx(of_few.log_integral, abs=4 * error)
+
+
 def test_schools_of_one_student_and_of_a_million_stand_in_one_table():
     sizes = [1, 2, 9, 40, 300, 5_000, 70_000, 1_000_000]
     fit = hbm.sample(
@@ -176,3 +199,12 @@ def test_a_category_of_one_school_has_independent_draws():
     assert sd[0] > 0.1
     assert sd[0] < 0.3
     assert np.abs(beta.sum("predictor")).max() < 1e-12
+
+
+def test_what_predictors_say_is_finite_however_far_out_a_point_lies():
+    table = small((3, 8, 12, 30, 100, 5), (3, 2, 1))
+    problem = read_problem(hbm.exams.nested(table, predictors=["log_n_students"]))
+    z = np.vstack([np.eye(problem.n_top), -np.eye(problem.n_top)]) * 60
+    thetas, prior = problem.thetas_and_prior(z)
+    assert np.isfinite(thetas).all()
+    assert np.isfinite(prior).all()

@@ -3,16 +3,19 @@ import subprocess
 import sys
 import threading
 import warnings
+from contextlib import ExitStack
 
 import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
 import xarray as xr
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import hbm
 from hbm.sampling import posterior as sampling
 from hbm.sampling import predictive
+from hbm.sampling.threads import ONE_THREAD
 
 SETTINGS = {"draws": 50, "tune": 100, "chains": 2, "progressbar": False}
 
@@ -269,3 +272,18 @@ def test_only_nutpie_tunes_for_less(monkeypatch):
         with pytest.raises(ZeroDivisionError):
             hbm.sample(model, nuts_sampler=sampler, progressbar=False)
     assert asked == [200, None]
+
+
+def threads_of_linear_algebra():
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+def test_linear_algebra_has_one_thread_until_the_last_fit_ends():
+    """One that ends earlier must not change the last digits of those that go on."""
+    with threadpool_limits(2, user_api="blas"), ExitStack() as first, ExitStack() as second:
+        first.enter_context(ONE_THREAD)
+        second.enter_context(ONE_THREAD)
+        first.close()
+        assert threads_of_linear_algebra() == {1}
+        second.close()
+        assert threads_of_linear_algebra() == {2}

@@ -42,10 +42,10 @@ ALMOST = (
     'hbm.sample(..., method="nuts")'
 )
 DESIGN_EFFECT = (
-    "design_effect: a table of one year, above all of few schools, tells little of it: draw more, "
-    "or give it as a number, such as what other years say or 1 for independent students"
+    "design_effect: a table of one year, above all of few {groups}, tells little of it: draw more, "
+    "or give it as a number, such as what other years say or 1 for independent {individuals}"
 )
 DESIGN_EFFECT_OF_YEARS = (
-    "design_effect: few years, or few schools with results in several of them, tell little of it: "
-    "draw more, or give it as a number, such as 1 for independent students"
+    "design_effect: few years, or few {groups} with results in several of them, tell little of it: "
+    "draw more, or give it as a number, such as 1 for independent {individuals}"
 )

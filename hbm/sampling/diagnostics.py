@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hbm.hierarchy.carried import posterior_of
+from hbm.hierarchy.carried import posterior_of, words_of
 from hbm.hierarchy.years import YEAR_OF_PANEL, of_several_years
 from hbm.sampling.advice import (
     ADVICE,
@@ -298,7 +298,9 @@ def _of_design_effect(fit: xr.DataTree) -> str:
     """Say what to do of a design effect that is learned, and that one year or several tell of."""
     constant = fit["constant_data"].attrs if "constant_data" in fit.children else {}
     of_years = YEAR_OF_PANEL in constant or of_several_years(fit) is not None
-    return DESIGN_EFFECT_OF_YEARS if of_years else DESIGN_EFFECT
+    groups, individuals = words_of(fit)
+    advice = DESIGN_EFFECT_OF_YEARS if of_years else DESIGN_EFFECT
+    return advice.format(groups=groups, individuals=individuals)
 
 
 def _finite_and_moving(posterior: xr.Dataset) -> xr.Dataset:

@@ -128,12 +128,13 @@ def sample(
     adapts to them, are resampled by their weights, and all effects are drawn given them: the draws
     have no chain, and no two have the same effects. ``sample_stats`` then has ``lp`` (the log
     density of the data and of these numbers, in coordinates in which their prior is standard
-    Normal), ``log_weight`` and ``proposal`` (which point a draw was taken from: of a few points
-    there is more than one); its attributes are ``pareto_k`` (at most 0.5: the weights can be
-    trusted), ``efficiency`` (effective points over points), ``effective_draws``, ``grid_error`` (in
-    nats, at the worst of a few points), ``beyond_grids`` (the share of the posterior that no draw
-    is from, as grids end before), ``evaluations``, and ``log_marginal_likelihood`` with its
-    Monte Carlo ``..._error`` (:func:`hbm.log_marginal_likelihood`). :func:`hbm.diagnose` goes by
+    Normal, and of coefficients about their posterior), ``log_weight`` and ``proposal`` (which point
+    a draw was taken from: of a few points there is more than one); its attributes are ``pareto_k``
+    (at most 0.5: the weights can be trusted), ``efficiency`` (effective points over points),
+    ``effective_draws``, ``grid_error`` (in nats, at the worst of a few points), ``beyond_grids``
+    (the share of the posterior that no draw is from, as grids end before), ``evaluations``, and
+    ``log_marginal_likelihood`` with its Monte Carlo ``..._error``
+    (:func:`hbm.log_marginal_likelihood`). :func:`hbm.diagnose` goes by
     these. Chains are parts of one set of draws.
 
     Examples

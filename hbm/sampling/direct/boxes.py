@@ -24,8 +24,7 @@ _REACH = 5.6  # of the middle of a group's log nu, likewise
 
 def first_box(problem: Problem) -> tuple[Box, Floats]:
     """Guess which θ matter, and where to start, from the raw table."""
-    d, k = problem.d, problem.n_levels
-    raw = d.law.raw_estimates(d.n, d.mean, d.sd, np.exp(problem.log_nu_mean))
+    d, k, raw = problem.d, problem.n_levels, problem.raw
     excess = problem.excess_sd * 0.5 if problem.excess_sd else problem.known_excess
     estimate, se = raw.effect, raw.effect_se * np.sqrt(1 + excess)
     beta, beta_off = _coefficients(estimate, se, problem.x[-1], problem.beta_sd)
@@ -66,8 +65,7 @@ def first_box(problem: Problem) -> tuple[Box, Floats]:
     start[k] = (middle - problem.log_nu_mean) / problem.log_nu_sd
     if problem.excess_sd:
         start = np.append(start, 0.0)
-    for b, sd in ((beta, problem.beta_sd), (gamma, problem.gamma_sd)):
-        start = np.append(start, np.clip(b / sd, -3, 3) if len(b) else b)
+    start = np.append(start, np.zeros(2 * problem.n_contrasts))
     box = Box(low, high, m - spread, m + spread, nu_at - nu_reach, nu_at + nu_reach)
     return box, start
 
@@ -118,12 +116,11 @@ def box_of(problem: Problem, tables: Tables, points: Weighted) -> Box:
     typical = middle - 1.2 * (middle - low)  # the narrowest of all but a few
     low, high = middle - 2.4 * (middle - low) - 0.05, middle + 2.4 * (high - middle) + 0.05
     low, high = np.maximum(low, -_FARTHEST), np.minimum(high, _FARTHEST)
-    lowest, highest = problem.thetas(np.stack([low, high]))
+    lowest, highest = problem.shared(np.stack([low, high]))
     k = problem.n_levels
-    of_typical = problem.thetas(typical[None])[0]
+    [of_typical] = problem.shared(typical[None])
     lowest[:k], lowest[k + 1] = of_typical[:k], of_typical[k + 1]
     m_low, m_high = _parents(problem, tables, points, _SPREAD)
-    lowest, highest = lowest[: k + 3], highest[: k + 3]
     nu = _middles(problem, points, lowest[k], highest[k], _REACH)
     return Box(lowest, highest, m_low, m_high, *nu)
 
@@ -181,7 +178,7 @@ def _parents(problem: Problem, tables: Tables, points: Weighted, spread: float) 
 
 def outside(problem: Problem, box: Box, z: Floats) -> NDArray[np.bool_]:
     """Say which points a box does not hold."""
-    thetas = problem.thetas(z)
+    thetas = problem.shared(z)
     return (np.abs(thetas - box.nearest(thetas)) > 1e-9).any(axis=1)
 
 

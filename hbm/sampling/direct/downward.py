@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from hbm.sampling.direct.grids import compiled, plus, position, value_at
+from hbm.sampling.direct.grids import called_from_python, compiled, plus, position, value_at
 from hbm.sampling.direct.inverse import draw
 from hbm.students.summary_density import size_of
 
@@ -33,7 +33,7 @@ def _taps(at, n, out):
     return i
 
 
-@compiled
+@called_from_python
 def downward(thetas, shifts, middles, nodes, tree, grids, logs, n_points, of_group, messages,
              start, step, which, rows, uniform, effects, log_nu):  # fmt: skip
     """Draw all effects for each of a few θ that went :func:`hbm.sampling.direct.tree.upward`.

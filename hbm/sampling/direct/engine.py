@@ -41,6 +41,7 @@ _FINER = [(SPACING, DEPTH), (0.7 * SPACING, DEPTH + 8), (0.5 * SPACING, DEPTH + 
 _MOST_POINTS = 6  # for each draw
 _FEWEST_POINTS = 800
 _LIGHT = 0.4  # k-hat of the weights of draws
+_NEARLY = 0.9  # a search for another proposal costs what it saves where this one nearly does
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,11 +113,10 @@ def draw_directly(
         if error <= GRID_ERROR and beyond <= BEYOND_GRIDS:
             break
     say(f"{n:,} draws of {len(problem.d.n):,} groups")
-    thetas = tables.box.nearest(problem.thetas(z))
-    effects, log_nu = draw_effects(problem, tables, thetas, chosen, rng, threads)
-    return Draws(
-        problem.thetas(z[chosen]), effects, log_nu, weighted, chosen, error, beyond, evaluations
-    )
+    thetas = problem.thetas(z)
+    inside = tables.box.nearest(thetas)
+    effects, log_nu = draw_effects(problem, tables, inside, chosen, rng, threads)
+    return Draws(thetas[chosen], effects, log_nu, weighted, chosen, error, beyond, evaluations)
 
 
 def _n_points(n: int, efficiency: float) -> int:
@@ -141,8 +141,8 @@ def _adapted(problem, rng, threads, spacing, depth):
         return log_densities(problem, tables, z, threads)
 
     def found(start):
-        mode, covariance, done = find_mode(density, start)
-        proposal, points, more = adapt(density, mode, covariance, rng)
+        mode, covariance, done = find_mode(density, start, problem.n_joint)
+        proposal, points, more = adapt(density, mode, covariance, rng, problem.n_joint)
         return proposal, points, done + more
 
     proposal, points, evaluations = found(start)
@@ -151,7 +151,7 @@ def _adapted(problem, rng, threads, spacing, depth):
         tables = tabulate(problem, box_of(problem, tables, points), spacing, depth)
         z = proposal.draw(len(points.z), rng)
         proposal, points = strengthen(density, proposal, z, density(z), _LIGHT, rng)
-        if points.efficiency < does(problem.n_top):
+        if points.efficiency < _NEARLY * does(problem.n_joint):
             another, of_it, done = found(np.exp(points.log_weight) @ points.z)
             of_both = [(proposal, points), (another, of_it)]
             proposal, points = max(of_both, key=lambda x: x[1].efficiency)

@@ -25,14 +25,13 @@ _LONGEST_BLOCK = 32
 
 
 def log_densities(problem: Problem, tables: Tables, z: Floats, threads: int = 1) -> Floats:
-    """Return log p(data, z) of points whose prior is standard Normal.
+    """Return log p(data, z) of points.
 
     Beyond the tables' box the likelihood goes on as it is at its edge, for the search of a better
     box; no draw is to come from there.
     """
-    thetas = tables.box.nearest(problem.thetas(z))
-    result = log_likelihoods(problem, tables, thetas, threads)
-    return result - (z**2).sum(axis=1) / 2 - z.shape[1] * np.log(2 * np.pi) / 2
+    thetas, prior = problem.thetas_and_prior(z)
+    return prior + log_likelihoods(problem, tables, tables.box.nearest(thetas), threads)
 
 
 def log_likelihoods(problem: Problem, tables: Tables, thetas: Floats, threads: int = 1) -> Floats:

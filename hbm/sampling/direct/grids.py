@@ -10,25 +10,34 @@ from typing import Any
 
 from numba import njit
 
-__all__ = ["LOG_ROOT_2PI", "compiled", "integral", "maximum", "plus", "point", "position",
-           "spacing", "value_at"]  # fmt: skip
+__all__ = ["LOG_ROOT_2PI", "called_from_python", "compiled", "integral", "maximum", "plus",
+           "point", "position", "spacing", "value_at"]  # fmt: skip
 
 LOG_ROOT_2PI = math.log(2 * math.pi) / 2
 _REACH = 6  # own points each side of an integrand's maximum, 0.9 standard deviations apart
 _APART = 0.9
 
 
+_OPTIONS: Any = {"cache": True, "nogil": True, "error_model": "numpy"}
+_ANY_ORDER = {"reassoc", "contract", "nsz", "arcp"}
+
+
 def compiled(function: Any) -> Any:
-    """Compile a function, once and for all; terms may be added in any order."""
-    return njit(
-        cache=True,
-        nogil=True,
-        error_model="numpy",
-        fastmath={"reassoc", "contract", "nsz", "arcp"},
-    )(function)
+    """Compile a function that compiled ones call; terms may be added in any order.
+
+    It becomes a part of each that calls it. Left to itself it would be there twice, alone and in
+    its caller, with terms in different orders; the process that compiles would run one of these
+    and all that read the cache another, and their draws of one seed would differ.
+    """
+    return njit(forceinline=True, fastmath=_ANY_ORDER, **_OPTIONS)(function)
 
 
-@njit(cache=True, nogil=True)
+def called_from_python(function: Any) -> Any:
+    """Compile a function that no compiled one calls; terms may be added in any order."""
+    return njit(fastmath=_ANY_ORDER, **_OPTIONS)(function)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
 def plus(a, b):
     """Return a sum as it stands, whatever terms are added to it."""
     return a + b

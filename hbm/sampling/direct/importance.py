@@ -1,22 +1,25 @@
 """Importance sampling of a few numbers whose log density is known up to nothing.
 
 Coordinates are those in which the prior is standard Normal, so that tails are about Normal even
-where the data hardly keep a standard deviation away from 0. The proposal is a multivariate t around
-the mode, shaped by the curvature there, then by the weighted moments of all points so far, each
-round weighed against all proposals so far (Cornuet, Marin, Mira and Robert 2012, as Berild,
-Martino, Gómez-Rubio and Rue 2022 do around INLA), with parts of its own where weights stay large
-(Raftery and Bao 2010). Weights are Pareto-smoothed (Vehtari, Simpson,
-Gelman, Yao and Gabry 2024), and k-hat is their verdict.
+where the data hardly keep a standard deviation away from 0; or, of coefficients, about their
+posterior given all else, so that they hang on nothing else. The proposal is a multivariate t around
+the mode, shaped by the curvature there, then by the weighted moments of all points so far, up to
+the third, each round weighed against all proposals so far (Cornuet, Marin, Mira and Robert 2012, as
+Berild, Martino, Gómez-Rubio and Rue 2022 do around INLA), with parts of its own where weights stay
+large (Raftery and Bao 2010). Weights are Pareto-smoothed (Vehtari, Simpson, Gelman, Yao and Gabry
+2024), and k-hat is their verdict.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 from scipy.special import gammaln
 
 from hbm.sampling.direct.mode import LEAST
+from hbm.sampling.direct.skew import Skew
 
 __all__ = [
     "Mixture",
@@ -32,11 +35,12 @@ __all__ = [
 Floats = NDArray[np.float64]
 LogDensity = Callable[[Floats], Floats]
 
-# Of up to so many coordinates: degrees of freedom, and points of a round of adaptation. Of more
-# coordinates a t lies farther from a Normal, and moments of as many points are worse known.
-_FEW = 8
-_DF = 8.0
+_FEW = 8  # coordinates whose moments a round of adaptation tells
 _ROUND = 250
+_DF = 12.0
+_WIDENED = 1.06  # of what hangs on each other
+_WIDENED_REST = 1.03
+_SHARE_OF_WIDE = 0.08
 _MOST_ROUNDS = 6
 _GOOD = 0.72  # efficiency at which adaptation ends
 _WIDER = 1.6
@@ -46,43 +50,55 @@ _MOST_PARTS = 5
 
 @dataclass(frozen=True, eq=False)
 class Proposal:
-    """A multivariate t, wider or narrower on either side of its mode along each of its axes.
+    """Coordinates that are a multivariate t once made symmetric, and others that are Normal.
 
     Attributes
     ----------
-    mode : numpy.ndarray, shape (n,)
-        Where it is highest.
-    axes : numpy.ndarray, shape (n, n)
-        One axis a column.
-    below, above : numpy.ndarray, shape (n,)
-        Scales on either side.
+    mean, sd : numpy.ndarray, shape (n,)
+        Of each coordinate.
+    skew : Skew
+        Of the first n_joint coordinates.
+    centre, root : numpy.ndarray, shape (n_joint,) and (n_joint, n_joint)
+        Where these, made symmetric, are centred, and their lower triangular scale. The others
+        hang on nothing.
     df : float
         Degrees of freedom.
     """
 
-    mode: Floats
-    axes: Floats
-    below: Floats
-    above: Floats
+    mean: Floats
+    sd: Floats
+    skew: Skew
+    centre: Floats
+    root: Floats
     df: float
 
     def draw(self, n: int, rng: np.random.Generator) -> Floats:
         """Draw n points: (n, number of coordinates)."""
-        z = rng.standard_normal((n, len(self.mode)))
-        z /= np.sqrt(rng.chisquare(self.df, n) / self.df)[:, None]
-        # The side by its share, so that the density is continuous at the mode.
-        up = rng.random(z.shape) < self.above / (self.above + self.below)
-        z = np.abs(z) * np.where(up, self.above, -self.below)
-        return self.mode + z @ self.axes.T
+        z, n_joint = rng.standard_normal((n, len(self.mean))), len(self.centre)
+        t = z[:, :n_joint] / np.sqrt(rng.chisquare(self.df, n) / self.df)[:, None]
+        z[:, :n_joint] = self.skew.skewed(self.centre + t @ self.root.T)
+        return self.mean + z * self.sd
+
+    def standard(self, x: Floats) -> Floats:
+        """Return points in coordinates in which the proposal is round, with a centre of 0."""
+        return self._standard((x - self.mean) / self.sd)
+
+    def _standard(self, z: Floats) -> Floats:
+        """Return these coordinates of points that are less the mean, over the sd."""
+        n_joint = len(self.centre)
+        away = self.skew.symmetric(z[:, :n_joint]) - self.centre
+        return np.hstack([solve_triangular(self.root, away.T, lower=True).T, z[:, n_joint:]])
 
     def logpdf(self, x: Floats) -> Floats:
         """Return the log density at points."""
-        n = len(self.mode)
-        z = np.linalg.solve(self.axes, (x - self.mode).T).T
-        z = z / np.where(z > 0, self.above, self.below)
-        norm = gammaln((self.df + n) / 2) - gammaln(self.df / 2) - n / 2 * np.log(self.df * np.pi)
-        norm -= np.log((self.above + self.below) / 2).sum() + np.linalg.slogdet(self.axes)[1]
-        return norm - (self.df + n) / 2 * np.log1p((z**2).sum(axis=1) / self.df)
+        of_sd, df, n = (x - self.mean) / self.sd, self.df, len(self.centre)
+        z = self._standard(of_sd)
+        squares = (z[:, :n] ** 2).sum(axis=1)
+        norm = gammaln((df + n) / 2) - gammaln(df / 2) - n / 2 * np.log(df * np.pi)
+        norm -= np.log(self.sd).sum() + np.log(np.diag(self.root)).sum()
+        steep = self.skew.log_slope(of_sd[:, :n]).sum(axis=1)
+        rest = (z[:, n:] ** 2 + np.log(2 * np.pi)).sum(axis=1) / 2
+        return norm + steep - rest - (df + n) / 2 * np.log1p(squares / df)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +160,11 @@ class Weighted:
 
 
 def adapt(
-    log_density: LogDensity, mode: Floats, covariance: Floats, rng: np.random.Generator
+    log_density: LogDensity,
+    mode: Floats,
+    covariance: Floats,
+    rng: np.random.Generator,
+    n_joint: int | None = None,
 ) -> tuple[Mixture, Weighted, int]:
     """Fit a proposal to a density, in rounds, and return it with points of its own.
 
@@ -156,6 +176,9 @@ def adapt(
         From :func:`hbm.sampling.direct.mode.find_mode`.
     rng : numpy.random.Generator
         Source of random numbers.
+    n_joint : int, optional
+        How many coordinates, the first ones, hang on each other; the others hang on nothing. All by
+        default.
 
     Returns
     -------
@@ -163,9 +186,9 @@ def adapt(
     evaluations : int
         Of the density, in the rounds.
     """
-    scale, axes = _axes(1.3 * covariance)
-    proposals = [Proposal(mode, axes, scale, scale, 5.0 + _more(len(mode)))]
-    n_new = int(_ROUND * max(1.0, len(mode) / _FEW) ** 2)
+    n_joint = len(mode) if n_joint is None else n_joint
+    proposals = [_round(mode, 1.3 * covariance, 5.0, n_joint)]
+    n_new = int(_ROUND * max(1.0, n_joint / _FEW) ** 2)
     z, value = np.empty((0, len(mode))), np.empty(0)
     best, evaluations = -1.0, 0
     while True:
@@ -176,21 +199,20 @@ def adapt(
         points = weigh(z, value, of_all.logpdf(z))
         evaluations += n_new
         better, best = own.efficiency > best, max(own.efficiency, best)
-        enough = best > (_GOOD if better else does(len(mode)))
+        enough = best > (_GOOD if better else does(n_joint))
         if (enough and len(proposals) > 2) or len(proposals) == _MOST_ROUNDS:
             break
-        proposals.append(_fitted(points))
+        proposals.append(_fitted(points, n_joint))
     # By the points of all rounds: which round was the best is told with much noise.
-    chosen = _fitted(points)
-    widest = _WIDER * np.maximum(chosen.below, chosen.above)
-    wide = Proposal(chosen.mode, chosen.axes, widest, widest, 4.0)
-    mixture = Mixture([chosen, wide], np.array([0.88, 0.12]))
+    chosen = _fitted(points, n_joint)
+    wide = replace(chosen, root=_WIDER * chosen.root, df=4.0)
+    mixture = Mixture([chosen, wide], np.array([1 - _SHARE_OF_WIDE, _SHARE_OF_WIDE]))
     z = mixture.draw(2 * n_new, rng)
     return *strengthen(log_density, mixture, z, log_density(z), _LIGHT, rng), evaluations
 
 
 def does(n: int) -> float:
-    """Return at which efficiency a proposal of n coordinates does."""
+    """Return at which efficiency a proposal of n coordinates that hang on each other does."""
     return _GOOD * min(1.0, np.sqrt(_FEW / n))
 
 
@@ -231,12 +253,11 @@ def strengthen(
             break
         centre = z[points.log_weight.argmax()]
         away, main = z - centre, mixture.parts[0]
-        near = (np.linalg.solve(main.axes, away.T).T / (main.below + main.above)) ** 2
+        near = (main.standard(z) - main.standard(centre[None])) ** 2
         nearest = np.argsort(near.sum(axis=1))[: len(z) // 5]
         w = np.exp(points.log_weight[nearest]) + 1 / len(z)
         w /= w.sum()
-        scale, axes = _axes(away[nearest].T @ (away[nearest] * w[:, None]))
-        part = Proposal(centre, axes, scale, scale, 5.0)
+        part = _round(centre, away[nearest].T @ (away[nearest] * w[:, None]), 5.0)
         share = n_new / (len(z) + n_new)
         mixture = Mixture([*mixture.parts, part], np.append(mixture.shares * (1 - share), share))
         new = part.draw(n_new, rng)
@@ -245,49 +266,38 @@ def strengthen(
     return mixture, points
 
 
-def _axes(covariance: Floats) -> tuple[Floats, Floats]:
+def _root(covariance: Floats) -> Floats:
+    """Return a lower triangular root of a covariance, of what may be none by rounding."""
     values, vectors = np.linalg.eigh(covariance)
-    return np.sqrt(np.maximum(values, 1e-8)), vectors
+    root = vectors * np.sqrt(np.maximum(values, 1e-8))
+    # Q R = rootᵀ, so that Rᵀ R is the covariance.
+    lower = np.linalg.qr(root.T, mode="r").T
+    return lower * np.sign(np.diag(lower))
 
 
-def _fitted(points: Weighted) -> Proposal:
-    """Return the proposal that has the moments of points on either side of its mode."""
+def _round(mean: Floats, covariance: Floats, df: float, n_joint: int | None = None) -> Proposal:
+    """Return the proposal with a mean and a covariance, without skewness."""
+    n_joint = len(mean) if n_joint is None else n_joint
+    sd = np.ones(len(mean))
+    sd[n_joint:] = np.sqrt(np.diag(covariance)[n_joint:])
+    none = np.zeros(n_joint)
+    return Proposal(mean, sd, Skew.of(none), none, _root(covariance[:n_joint, :n_joint]), df)
+
+
+def _fitted(points: Weighted, n_joint: int) -> Proposal:
+    """Return the proposal that has the moments of points."""
     w = np.exp(points.log_weight)
-    mean = w @ points.z
-    centred = points.z - mean
     n_effective = 1 / (w**2).sum()
-    covariance = centred.T @ (centred * w[:, None])
-    scale, axes = _axes(covariance + 1e-6 * np.eye(len(mean)))
-    y = centred @ axes / scale
-    # A two-piece Normal with this skewness; few points tell little of it.
-    skew = (w @ y**3) * n_effective / (n_effective + 30)
-    below, above, mode = _two_piece(np.clip(skew, -0.8, 0.8))
-    df = _DF + _more(len(mean))
-    widened = np.sqrt((df - 2) / df) * 1.08
-    return Proposal(
-        mean + axes @ (scale * mode), axes, below * scale * widened, above * scale * widened, df
-    )
-
-
-def _more(n: int) -> float:
-    """Return by how many degrees of freedom a t of n coordinates is nearer to a Normal."""
-    return 2.0 * max(0, n - _FEW)
-
-
-def _two_piece(skew: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return scales below and above the mode, and the mode, of mean 0, variance 1 and a skewness.
-
-    With scales a and b, √(2/π) (b − a) is the mean, (1 − 2/π)(b − a)² + ab the variance, and
-    √(2/π) (b − a) ((4/π − 1)(b − a)² + ab) the third central moment.
-    """
-    c = np.sqrt(2 / np.pi)
-    apart = np.linspace(-1.3, 1.3, 2001)  # b − a at variance 1
-    product = 1 - (1 - 2 / np.pi) * apart**2
-    third = c * apart * ((4 / np.pi - 1) * apart**2 + product)
-    d = np.interp(skew, third, apart)
-    product = 1 - (1 - 2 / np.pi) * d**2
-    above = (d + np.sqrt(d**2 + 4 * product)) / 2
-    return above - d, above, -c * d
+    mean = w @ points.z
+    sd = np.sqrt(np.maximum(w @ (points.z - mean) ** 2, 1e-8))
+    z = ((points.z - mean) / sd)[:, :n_joint]
+    # Few points tell little of skewness.
+    skew = Skew.of((w @ z**3) * n_effective / (n_effective + 30))
+    z = skew.symmetric(z)
+    centre = w @ z
+    root = _root((z - centre).T @ ((z - centre) * w[:, None]))
+    sd[n_joint:] *= _WIDENED_REST
+    return Proposal(mean, sd, skew, centre, root * np.sqrt((_DF - 2) / _DF) * _WIDENED, _DF)
 
 
 def weigh(z: Floats, log_density: Floats, log_proposal: Floats) -> Weighted:

@@ -14,7 +14,9 @@ LEAST = -1e8  # log density that is as good as none
 _FARTHEST_APART = 0.1
 
 
-def find_mode(log_density: LogDensity, start: Floats) -> tuple[Floats, Floats, int]:
+def find_mode(
+    log_density: LogDensity, start: Floats, n_joint: int | None = None
+) -> tuple[Floats, Floats, int]:
     """Find the maximum by Newton's method with differences; all points of a step at a time.
 
     Differences are taken along the axes of the curvature so far, over half the standard deviation
@@ -26,6 +28,8 @@ def find_mode(log_density: LogDensity, start: Floats) -> tuple[Floats, Floats, i
         Of points (n_points, n), whose prior is standard Normal.
     start : numpy.ndarray, shape (n,)
         Where to begin.
+    n_joint : int, optional
+        How many coordinates, the first ones, bend together; each other by itself. All by default.
 
     Returns
     -------
@@ -35,7 +39,8 @@ def find_mode(log_density: LogDensity, start: Floats) -> tuple[Floats, Floats, i
     evaluations : int
     """
     n = len(start)
-    pairs = [(i, j) for i in range(n) for j in range(i)]
+    n_joint = n if n_joint is None else n_joint
+    pairs = [(i, j) for i in range(n_joint) for j in range(i)]
     unit = np.eye(n)
     shifts = np.array([np.zeros(n), *unit, *-unit, *(unit[i] + unit[j] for i, j in pairs)])
     axes, apart = unit, np.full(n, _FARTHEST_APART)
@@ -58,7 +63,8 @@ def find_mode(log_density: LogDensity, start: Floats) -> tuple[Floats, Floats, i
             bends[i, j] = bends[j, i] = both - f[1 + i] - f[1 + j] + f[0]
         gradient = axes @ (slopes / apart)
         hessian = axes @ (bends / np.outer(apart, apart)) @ axes.T
-        values, axes = np.linalg.eigh(-hessian)
+        values, axes = -np.diag(hessian), np.eye(n)
+        values[:n_joint], axes[:n_joint, :n_joint] = np.linalg.eigh(-hessian[:n_joint, :n_joint])
         apart = np.minimum(_FARTHEST_APART, 0.5 / np.sqrt(np.maximum(values, 1.0)))
         damping = damping / 4 if damping > 1e-3 else 0.0
         step = np.clip(_step(hessian, gradient, damping), -1, 1)

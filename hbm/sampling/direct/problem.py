@@ -17,6 +17,8 @@ from scipy.special import erfcinv, erfinv, ndtr
 from hbm.hierarchy.description import Description
 from hbm.hierarchy.model import description_of
 from hbm.hierarchy.recipes import recipe_of
+from hbm.sampling.direct.coefficients import conditional
+from hbm.students.law import RawEstimates
 
 __all__ = ["Problem", "half_normal", "known", "log_likelihood_of", "read_plain", "read_problem"]
 
@@ -76,7 +78,12 @@ class Problem:
         """Number of coordinates at the top: of θ, without an excess that is known."""
         if self.fixed:
             return 0
-        return self.n_levels + 2 + (self.excess_sd > 0) + 2 * self.n_contrasts
+        return self.n_joint + 2 * self.n_contrasts
+
+    @property
+    def n_joint(self) -> int:
+        """How many of these, the first ones, hang on each other: all but the coefficients."""
+        return 0 if self.fixed else self.n_levels + 2 + (self.excess_sd > 0)
 
     @property
     def n_contrasts(self) -> int:
@@ -89,21 +96,38 @@ class Problem:
         return 0.0 if self.d.design_effect is None else float(self.d.design_effect) - 1
 
     def thetas(self, z: Floats) -> Floats:
-        """Return θ of coordinates in which the prior is standard Normal: a row each."""
-        k, c = self.n_levels, self.n_contrasts
-        theta = np.empty((len(z), k + 3 + 2 * c))
-        theta[:, k + 2] = self.known_excess
+        """Return θ of coordinates: a row each.
+
+        Their prior is standard Normal, but for coefficients of predictors, about which
+        :mod:`hbm.sampling.direct.coefficients` knows more.
+        """
+        return self.thetas_and_prior(z)[0]
+
+    def thetas_and_prior(self, z: Floats) -> tuple[Floats, Floats]:
+        """Return θ of coordinates, and the log prior density of these."""
+        theta, n, c = self.shared(z), self.n_joint, self.n_contrasts
+        prior = -(z[:, :n] ** 2).sum(axis=1) / 2 - self.n_top * np.log(2 * np.pi) / 2
+        if not c:
+            return theta, prior
+        mean, root, log_det = conditional(self, theta)
+        both = mean + (root @ z[:, n:].reshape(-1, 2, c, 1))[..., 0]
+        sds = np.array([[self.beta_sd], [self.gamma_sd]])
+        prior += log_det - ((both / sds) ** 2).sum(axis=(1, 2)) / 2 - c * np.log(sds).sum()
+        return np.column_stack([theta, both.reshape(-1, 2 * c)]), prior
+
+    def shared(self, z: Floats) -> Floats:
+        """Return θ of coordinates without coefficients of predictors: (n, n_levels + 3)."""
+        k = self.n_levels
+        theta = np.empty((len(z), k + 3))
         if self.fixed:
             theta[:] = [*self.scales, self.log_nu_mean, self.tau_nu, self.known_excess]
             return theta
         theta[:, :k] = self.scales * half_normal(z[:, :k])
         theta[:, k] = self.log_nu_mean + self.log_nu_sd * z[:, k]
         theta[:, k + 1] = self.tau_nu * half_normal(z[:, k + 1])
+        theta[:, k + 2] = self.known_excess
         if self.excess_sd > 0:
             theta[:, k + 2] = self.excess_sd * half_normal(z[:, k + 2])
-        if c:
-            theta[:, k + 3 : k + 3 + c] = self.beta_sd * z[:, -2 * c : -c]
-            theta[:, k + 3 + c :] = self.gamma_sd * z[:, -c:]
         return theta
 
     def moved(self, thetas: Floats) -> tuple[Floats, Floats]:
@@ -111,6 +135,12 @@ class Problem:
         k = self.n_levels
         beta, gamma = np.split(thetas[:, k + 3 :], 2, axis=1)
         return beta @ self.x[-1].T, thetas[:, k : k + 1] + gamma @ self.x[-1].T
+
+    @cached_property
+    def raw(self) -> RawEstimates:
+        """What the raw table says of each group by itself."""
+        d = self.d
+        return d.law.raw_estimates(d.n, d.mean, d.sd, np.exp(self.log_nu_mean))
 
     @cached_property
     def x(self) -> list[Floats]:
@@ -178,8 +208,8 @@ def known(d: Description) -> list[Floats]:
 
 
 def half_normal(z: Floats) -> Floats:
-    """Return the quantile of the standard half-normal law at Φ(z)."""
-    return np.sqrt(2) * np.where(z < 0, erfinv(ndtr(z)), erfcinv(ndtr(-z)))
+    """Return the quantile of the standard half-normal law at Φ(z): 37 at the most."""
+    return np.sqrt(2) * np.where(z < 0, erfinv(ndtr(z)), erfcinv(np.maximum(ndtr(-z), 1e-300)))
 
 
 def read_problem(model: pm.Model) -> Problem | str:

@@ -14,7 +14,6 @@ from pymc.backends.arviz import (
     find_constants,
     find_observations,
 )
-from threadpoolctl import threadpool_limits
 
 from hbm.hierarchy.carried import carry
 from hbm.sampling.diagnostics import BEYOND_GRIDS, GRID_ERROR, K_GOOD
@@ -22,6 +21,7 @@ from hbm.sampling.direct.closed import Closed, read_closed
 from hbm.sampling.direct.engine import Draws, draw_closed, draw_directly
 from hbm.sampling.direct.problem import Problem, read_problem
 from hbm.sampling.progress import progress_bar
+from hbm.sampling.threads import ONE_THREAD
 
 __all__ = ["direct_fit", "why_not", "why_not_trusted"]
 
@@ -88,7 +88,7 @@ def direct_fit(
     if isinstance(read, str):
         raise ValueError(f"independent draws cannot be made of this model: {read}")
     # Threads of linear algebra would change last digits, and these which points are drawn.
-    with _shown(progressbar) as say, threadpool_limits(1, user_api="blas"):
+    with _shown(progressbar) as say, ONE_THREAD:
         if isinstance(read, Closed):
             z, drawn = draw_closed(read, draws * chains, rng)
             values = read.values(z, rng)

@@ -80,7 +80,7 @@ class Support:
     def __init__(self, problem: Problem, box: Box, excess: float, depth: float) -> None:
         d, k = problem.d, problem.n_levels
         n_groups = len(d.n)
-        raw = d.law.raw_estimates(d.n, d.mean, d.sd, np.exp(problem.log_nu_mean))
+        raw = problem.raw
         tau, tau_nu = box.high[k - 1], box.high[k + 1]
         nu_low, nu_high = box.nu_low, box.nu_high
         x_at, x_sd = _joined(

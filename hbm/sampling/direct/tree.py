@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from hbm.sampling.direct.grids import compiled, integral, plus, value_at
+from hbm.sampling.direct.grids import called_from_python, compiled, integral, plus, value_at
 from hbm.sampling.direct.line import by_powers, message
 from hbm.students.summary_density import size_of
 
@@ -230,7 +230,7 @@ def _over_log_nu(logs, begin, n_eta, n_kinds, n_x, nodes, middle, tau, out):
         out[g] = integral(row, n_x, (0.0, 1.0, 0.0, 0.0), middle, tau)
 
 
-@compiled
+@called_from_python
 def upward(thetas, shifts, middles, nodes, tree, sites, grids, tables, n_points, reach, keep, sums,
            of_group, messages, start, step):  # fmt: skip
     """Return log p(data | θ) of a few θ, and leave what a way down goes by.
