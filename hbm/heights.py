@@ -137,7 +137,8 @@ def complete_pooling(
     parameterisation : {"informed", "centred", "non-centred"}
         Without effect: all models take it, but here no group has an effect of its own.
     group, individual, value, unit : str
-        What a country, a person and a height are called, and the unit of the latter.
+        What a country, a person and a height are called, and the unit of the latter. Not ``"%"``,
+        which is for proportions: values in per cent have the unit ``"percent"``.
 
     Returns
     -------
@@ -189,7 +190,8 @@ def no_pooling(
     parameterisation : {"informed", "centred", "non-centred"}
         How the sampler sees a country's mean; the posterior is the same.
     group, individual, value, unit : str
-        What a country, a person and a height are called, and the unit of the latter.
+        What a country, a person and a height are called, and the unit of the latter. Not ``"%"``,
+        which is for proportions: values in per cent have the unit ``"percent"``.
 
     Returns
     -------
@@ -246,7 +248,8 @@ def partial_pooling(
         Columns that say what is known of a country: numbers, ``log_<column>``, true or false, or
         text for categories (:mod:`hbm.tables.predictors`).
     group, individual, value, unit : str
-        What a country, a person and a height are called, and the unit of the latter.
+        What a country, a person and a height are called, and the unit of the latter. Not ``"%"``,
+        which is for proportions: values in per cent have the unit ``"percent"``.
 
     Returns
     -------
@@ -284,6 +287,11 @@ def _describe(
     predictors: Asked = (),
 ) -> Description:
     check_words(individual, group, (), value)
+    if unit == "%":  # shown times 100, and drawn from 0 to 1
+        raise ValueError(
+            "unit='%' is for proportions, which hbm.exams and hbm.scores take: these models would "
+            "show 60.3 as 6030%. For values in per cent give unit='percent'"
+        )
     people = read_either(
         table,
         value,

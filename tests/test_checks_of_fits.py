@@ -28,8 +28,8 @@ def test_nested_exams_pass_on_the_bundled_workbook_but_for_what_was_planted(dipl
     same = hbm.check_predictive(model, fit, random_seed=1)
     assert same.ok, str(same)
     # The workbook's small schools were made with lower means and less spread, of which the model
-    # knows nothing. Among 11 statistics the former is seen at 5 %; PITs, which ask for both, see
-    # both at 1 %.
+    # knows nothing. Among 11 statistics the former alone is seen, at 1 % with the draws tried; it
+    # is asked for at 5 %, so that no other draws decide. PITs, which ask for both, see both at 1 %.
     new = hbm.check_predictive(model, fit, new_groups=True, prob=0.95, random_seed=1).table
     failed = new[new["verdict"] != "as expected"]
     assert list(failed["statistic"]) == ["small_minus_large"]
@@ -86,11 +86,12 @@ def test_tail_shares_and_pits_are_uniform_over_data_sets():
     shares = pd.DataFrame(shares)
     print(failed, shares.describe(), np.quantile(pits, np.arange(0.1, 1, 0.1)), sep="\n")
     assert failed <= stats.binom.isf(1e-4, 2 * n_sets, 0.01)
-    # Statistics that a parameter adapts to keep nearer to ½; none may be wider than uniform.
+    # Data and replications are exchangeable, so that each p averages ½. Those of statistics that a
+    # parameter adapts to keep nearer to it, and are held to it as closely as they vary.
     for name, p in shares.items():
         outside = (np.abs(p - 0.5) > 0.475).mean()
         assert outside < 0.05 + SIGMAS * np.sqrt(0.05 * 0.95 / n_sets), name
-        assert abs(p.mean() - 0.5) < SIGMAS * np.sqrt(1 / 12 / n_sets), name
+        assert abs(p.mean() - 0.5) < SIGMAS * min(p.sem(), np.sqrt(1 / 12 / n_sets)), name
     for name in ("small_minus_large", "mean_minus_median"):
         assert stats.kstest(shares[name], "uniform").pvalue > 1e-4, name
     # PITs of one data set depend on each other: one school's at a time.

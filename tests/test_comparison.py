@@ -270,6 +270,43 @@ def test_compare_gives_arviz_table():
     assert table["weight"].astype(float).sum() == pytest.approx(1, abs=0.02)
 
 
+@pytest.mark.filterwarnings("ignore:.* Pareto k above:UserWarning")
+def test_a_note_says_where_a_fixed_population_decides():
+    models = {"nested": exams_fit(ORDINARY), "no": no_pooling_fit(ORDINARY)}
+    noted = (
+        "a school left out is predicted from a fixed population, N(1.1, 1.5): the difference "
+        "measures that choice"
+    )
+    assert compare(models, "school")["note"].to_dict() == {"nested": "", "no": noted}
+    of_people = {name: heights_fit(name) for name in ("no_pooling", "partial_pooling")}
+    notes = compare(of_people, "country")["note"]
+    assert notes["partial_pooling"] == ""
+    assert notes["no_pooling"].startswith("a country left out is predicted from a fixed")
+    # Another person of a known country is predicted from that country, whatever is pooled.
+    assert "note" not in compare(of_people, "person")
+    assert "note" not in compare({"one": models["nested"], "other": models["nested"]}, "school")
+
+
+def test_what_exact_refits_changed_counts():
+    pair, rival = exams_fit(ORDINARY), no_pooling_fit(ORDINARY)
+    sampled = loo(*pair, "school")
+    refitted = copy.copy(sampled)
+    changed_by = xr.zeros_like(sampled.elpd_i)
+    changed_by[[1, 4]] = [-2.5, -1.5]
+    refitted.elpd_i = sampled.elpd_i + changed_by
+    refitted.elpd = float(refitted.elpd_i.sum())
+    refitted.pareto_k = xr.zeros_like(sampled.pareto_k)
+    table = compare({"refitted": refitted, "sampled": pair}, "school")
+    assert list(table.index) == ["sampled", "refitted"]
+    assert abs(float(table.loc["refitted", "elpd_diff"])) == pytest.approx(4)
+    # The standard error is that of the sum of the units' differences, too.
+    dse = np.sqrt(len(changed_by)) * float(changed_by.std())
+    assert float(table.loc["refitted", "dse"]) == pytest.approx(dse)
+    # And among other models: all but the two units is as it was.
+    one, other = (compare({"a": of, "no": rival}, "school") for of in (refitted, sampled))
+    assert float(other.loc["a", "elpd"] - one.loc["a", "elpd"]) == pytest.approx(4)
+
+
 def test_stacking_holds_for_units_of_very_many_individuals():
     # A country's joint log density is then thousands of nats below 0, whose exponential is 0.
     rng = np.random.default_rng(6)

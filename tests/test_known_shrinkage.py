@@ -236,6 +236,47 @@ def test_the_target_is_called_what_is_expected_of_one_like_it(fit, level, label)
         plt.close(ax.figure)
 
 
+def test_the_steps_of_a_schools_target_stand_in_the_picture():
+    effects = np.random.default_rng(1)
+    fixed = {name: effects.normal(0.6, 0.4, n) for name, n in (("authority", 5), ("school", 11))}
+    still = {f"eta_{name}": np.tile(x, (2, 1)) for name, x in fixed.items()}
+    fit = fake_known(n_draws=2, log_nu_school=np.full((2, 11), 1.8), **still)
+    table = hbm.shrinkage(fit, "school")
+    own, above = (x @ BETA for x in coded())
+    everybody = expit(KNOWN["eta"])
+    target = expit(fixed["authority"][OF] + own)
+    without = target - (expit(KNOWN["eta"] + own + above) - everybody)
+    order = np.argsort(table["raw_mean"].to_numpy(), kind="stable")
+    for each in (table, pd.DataFrame(table.to_dict("list"))):
+        ax = hbm.plot_shrinkage(each, unit="%")
+        ticks, across = (line.get_ydata() for line in ax.lines if len(line.get_ydata()))
+        assert_allclose(ticks, without[order])
+        assert_allclose(across, everybody)
+        assert legend_texts(ax)[-2:] == ["… without predictors", "mean of the population"]
+        plt.close(ax.figure)
+    # Authorities stand in nothing: without predictors all have the mean of the population.
+    ax = hbm.plot_shrinkage(hbm.shrinkage(fit, "authority"), unit="%")
+    ticks, _ = (line.get_ydata() for line in ax.lines)
+    assert_allclose(ticks, everybody)
+    assert legend_texts(ax)[-1] == "… without predictors"
+    plt.close(ax.figure)
+
+
+def test_other_years_are_no_step_of_a_schools_target(panel):
+    _, fit = panel
+    one = fit["posterior"].to_dataset().isel(draw=[0, 0])
+    # Years that are so alike lean on each other.
+    like = {"persistence": 0 * one["persistence"] + 0.9, "tau_school": 0 * one["tau_school"] + 0.5}
+    posterior = one.assign(like).assign_coords(draw=[0, 1])
+    table = hbm.shrinkage(fit.assign(posterior=xr.DataTree(posterior)), "school", year=2016)
+    draw = {name: x.to_numpy()[0, 0] for name, x in posterior.items()}
+    ax = hbm.plot_shrinkage(table, unit="%")
+    everybody = draw["eta"] + draw["effect_year"][YEARS.index(2016)]
+    assert_allclose(ax.lines[-1].get_ydata(), expit(everybody))
+    assert np.abs(table["moved_years"]).max() > 0.001
+    plt.close(ax.figure)
+
+
 def test_an_authority_beside_its_schools_is_said_to_be_of_average_ones(fit):
     ax = hbm.plot_nesting(hbm.shrinkage(fit, "school"), hbm.shrinkage(fit, "authority"))
     assert "authority and 95 % interval,\nof average schools" in legend_texts(ax)

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from fakes import fake_fit
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from models import build
 from scipy import stats
 from scipy.special import expit, logit, logsumexp
@@ -797,3 +799,59 @@ def test_a_saved_fit_comes_back_with_levels_and_priors(tmp_path, pair):
 
 def test_priors_by_level_stay_beside_the_others():
     assert dataclasses.replace(PRIORS, tau_school=0.3).tau_of("zone") == 0.65
+
+
+# Pictures
+
+
+def written(name, *args):
+    """Return all that is written in a picture, as lines."""
+    ax = getattr(hbm, name)(*args, ax=Figure(figsize=(10, 6)).subplots())
+    ax.figure.draw_without_rendering()
+    return [line for text in ax.figure.findobj(Text) for line in text.get_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("level", "counted", "target"),
+    [
+        ("school", "10 schools", "mean of its authority"),
+        ("authority", "6 authorities", "mean of its zone"),
+        ("zone", "4 zones", "mean of the population"),
+    ],
+)
+def test_pictures_of_each_level_name_it_and_what_it_leans_on(level, counted, target, pair):
+    _, fit = pair
+    heading, table = level.capitalize(), hbm.shrinkage(fit, level)
+    lines = written("plot_shrinkage", table)
+    assert {f"{counted} by raw mean, each pulled to its estimate", target, heading} <= {*lines}
+    lines = written("plot_pooling", table)
+    assert heading in lines or any(counted in line for line in lines)
+    lines = written("plot_ranks", hbm.ranks(fit, level))
+    assert {f"{counted} by expected rank", heading} <= {*lines}
+    lines = written("plot_estimates", hbm.estimates(fit, f"mu_{level}"))
+    assert heading in lines
+    assert any(line.startswith(f"{counted}: estimates with") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("level", "above", "title", "target"),
+    [
+        ("school", "authority", "6 authorities and their 10 schools", "mean of its zone"),
+        ("authority", "zone", "4 zones and their 6 authorities", "mean of the population"),
+    ],
+)
+def test_nestings_name_both_levels(level, above, title, target, pair):
+    tables = (hbm.shrinkage(pair[1], name) for name in (level, above))
+    lines = written("plot_nesting", *tables)
+    assert {f"Estimates of {title}", target, above.capitalize()} <= {*lines}
+
+
+def test_a_funnel_is_of_schools_and_spreads_are_of_each_level(pair):
+    _, fit = pair
+    lines = written("plot_funnel", hbm.shrinkage(fit, "school"), hbm.funnel_limits(fit, "school"))
+    assert any(line.startswith("Raw means of 10 schools") for line in lines)
+    assert "Number of students" in lines
+    assert not any("authorit" in line or "zone" in line for line in lines)
+    lines = written("plot_spreads", fit)
+    between = [line for line in lines if line.startswith("between ")]
+    assert between == ["between zones", "between authorities", "between schools"]

@@ -415,3 +415,29 @@ def test_a_fit_whose_data_were_changed_behind_its_back_is_refused():
     hbm.shrinkage(prior.assign(posterior=prior["prior"]), "school")
     with pytest.raises(ValueError, match=r"the fit contradicts itself: of school .* pm\.set_data"):
         hbm.shrinkage(changed.assign(posterior=changed["prior"]), "school")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "what"),
+    [
+        ("exams.nested", "sd", "sd"),
+        ("exams.nested", "exam_observed", "mean"),
+        ("scores.nested", "sd", "sd"),
+        ("scores.nested", "n_students", "n_students"),
+        ("scores.nested", "score_observed", "mean"),
+        ("heights.partial_pooling", "sd", "sd"),
+        ("heights.partial_pooling", "n_people", "n_people"),
+    ],
+)
+def test_any_number_of_a_fit_that_was_changed_is_noticed(name, data, what):
+    model = build(name).copy()
+    group = build(name).description.group
+    hbm.shrinkage(as_posterior(prior_draws(model, 5)), group)
+    values = model[data].get_value()
+    pm.set_data({data: values + 1 if data.startswith("n_") else 0.9 * values}, model=model)
+    with pytest.raises(ValueError, match=rf"contradicts itself: of {group} .* another {what} than"):
+        hbm.shrinkage(as_posterior(prior_draws(model, 5)), group)
+
+
+def as_posterior(prior):
+    return prior.assign(posterior=prior["prior"])

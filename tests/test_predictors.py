@@ -23,6 +23,7 @@ from hbm.tables.predictors import coded_as
 
 PRIORS = hbm.exams.Priors(**BETA)
 ASKED = {"school": ["log_n_students", "kind"], "authority": ["share"]}
+ALL = ["informed", "centred", "non-centred"]
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ def of_school(x, coefficients, names):
 # Densities
 
 
-@pytest.mark.parametrize("parameterisation", ["informed", "centred", "non-centred"])
+@pytest.mark.parametrize("parameterisation", ALL)
 def test_nested_exams_are_the_density_of_their_equations(table, parameterisation):
     model = hbm.exams.nested(
         table, predictors=ASKED, priors=PRIORS, parameterisation=parameterisation
@@ -117,7 +118,7 @@ def test_nested_exams_are_the_density_of_their_equations(table, parameterisation
             assert_allclose(terms[name], value, **CLOSE, err_msg=name)
 
 
-@pytest.mark.parametrize("parameterisation", ["informed", "centred"])
+@pytest.mark.parametrize("parameterisation", ALL)
 def test_a_panel_is_the_density_of_its_equations(panel_table, parameterisation):
     asked = {"school": ["log_n_students"], "authority": ["share"]}
     priors = hbm.exams.Priors(**BETA)
@@ -150,17 +151,17 @@ def test_a_panel_is_the_density_of_its_equations(panel_table, parameterisation):
     assert_allclose(terms["log_nu_school"], expected, **CLOSE)
 
 
+@pytest.mark.parametrize("parameterisation", ALL)
 @pytest.mark.parametrize("name", ["heights.partial_pooling", "scores.nested"])
-def test_individuals_are_centred_on_what_is_known_of_their_group(name):
-    table = table_for(name)
+def test_individuals_are_centred_on_what_is_known_of_their_group(name, parameterisation):
+    table, options = table_for(name), {"parameterisation": parameterisation}
     if name.startswith("heights"):
-        table["size"] = table["country"].map({c: i**2 for i, c in enumerate("ABCD")})
         table["size"] = table.groupby("country").ngroup() ** 2.0
-        model = hbm.heights.partial_pooling(table, predictors=["size"])
+        model = hbm.heights.partial_pooling(table, predictors=["size"], **options)
         effect, group, mean, tau = "mu_country", "country", "mu", "tau_country"
     else:
         table["size"] = table.groupby("school").ngroup() % 7.0
-        model = hbm.scores.nested(table, predictors=["size"])
+        model = hbm.scores.nested(table, predictors=["size"], **options)
         effect, group, mean, tau = "eta_school", "school", "eta_district", "tau_school"
     one = table.drop_duplicates(group).set_index(group)
     terms, v = natural(model, random_point(model, 3))
@@ -169,6 +170,28 @@ def test_individuals_are_centred_on_what_is_known_of_their_group(name):
     expected = stats.norm.logpdf(v[effect][one.index], centre, v[tau]).sum()
     assert_allclose(terms[effect], expected, **CLOSE)
     assert ("gamma" in v) == name.startswith("scores")
+    if name.startswith("scores"):
+        nu = np.log(v["nu"]) + v["gamma"]["size"] * scaled(one["size"])
+        expected = stats.norm.logpdf(v["log_nu_school"][one.index], nu, v["tau_nu"]).sum()
+        assert_allclose(terms["log_nu_school"], expected, **CLOSE)
+
+
+def test_a_category_of_one_school_is_told_from_the_school_by_priors_alone(table):
+    kind = ["charter", *np.resize(["private", "public"], len(table) - 1)]
+    model = hbm.exams.nested(table.assign(kind=kind), predictors=["kind"], priors=PRIORS)
+    x = pd.get_dummies(pd.Series(kind, index=table["school"])).astype(float)
+    terms, v = natural(model, random_point(model, 1))
+    beta = v["beta"].set_axis(x.columns)
+    expected = zero_sum_logpdf(beta, PRIORS.beta_sd)
+    assert_allclose(terms["beta_contrast"], expected, **CLOSE)
+    own = v["eta_school"][table["school"]]
+    centre = v["eta_authority"][table["authority"]].to_numpy() + (x @ beta).to_numpy()
+    expected = stats.norm.logpdf(own, centre, v["tau_school"]).sum()
+    assert_allclose(terms["eta_school"], expected, **CLOSE)
+    # What was observed knows a school's mean, wherever that comes from.
+    nu = np.exp(v["log_nu_school"][table["school"]].to_numpy())
+    expected = students("exam", table, expit(own.to_numpy()), nu, v["design_effect"] - 1)
+    assert_allclose(terms["exam"], expected, **CLOSE)
 
 
 def test_numbers_of_individuals_are_counted_where_the_table_has_none():
@@ -254,6 +277,17 @@ def test_a_school_that_moved_has_what_is_known_of_its_last_authority(panel_table
         model = hbm.exams.panel(table, predictors={"authority": ["share"]})
     share = pd.Series({"1": 0.1, "2": 0.7, "3": 0.35, "4": 0.3})[list(model.coords["authority"])]
     assert_allclose(model.description.predictors.x["authority"][:, 0], scaled(share))
+
+
+def test_what_is_known_of_an_authority_is_the_same_in_all_years(panel_table):
+    table = panel_table.copy()
+    own = table[table["authority"] == "1"]
+    table.loc[own["year"].idxmin(), "share"] = 0.2
+    with pytest.raises(ValueError, match="column 'share' must have one value for each authority"):
+        hbm.exams.panel(table, predictors={"authority": ["share"]})
+    table.loc[own["year"].idxmin(), "share"] = np.nan
+    with pytest.raises(ValueError, match="'share' has no value for authority '1'"):
+        hbm.exams.panel(table, predictors={"authority": ["share"]})
 
 
 # What a fit carries
@@ -404,20 +438,21 @@ def test_the_year_as_a_predictor_is_an_effect_of_years(panel_table, unit):
     assert_allclose(log_likelihoods(f, unit), log_likelihoods(other, unit), rtol=1e-9, atol=1e-6)
 
 
-def test_new_schools_are_drawn_around_what_is_known_of_them(table):
-    model = hbm.exams.nested(table, predictors=ASKED)
-    fit = drawn(model, tau_school=0.0, tau_authority=0.0, tau_nu=0.0)
+STILL = {"tau_school": 0.0, "tau_authority": 0.0, "tau_nu": 0.0}
+NEW = pd.DataFrame(
+    {
+        "school": ["new", "other"],
+        "authority": ["2", "new one"],
+        "n_students": [7, 300],
+        "kind": ["private", "charter"],
+        "share": [0.7, 0.5],
+    }
+)
+
+
+def expected_of_new(model, fit, table, new):
+    """Return draws of mu and nu of two new schools without variation of their own, written out."""
     beta, gamma = (fit["posterior"][name].to_numpy()[0] for name in ("beta", "gamma"))
-    new = pd.DataFrame(
-        {
-            "school": ["new", "other"],
-            "authority": ["2", "new one"],
-            "n_students": [7, 300],
-            "kind": ["private", "charter"],
-            "share": [0.7, 0.5],
-        }
-    )
-    tree = hbm.predict(model, fit, new, random_seed=1)["predictions"]
     log_n, share = np.log(table["n_students"]), table.drop_duplicates("authority")["share"]
     z = (np.log(new["n_students"]) - log_n.mean()) / log_n.std(ddof=0)
     s = (new["share"] - share.mean()) / share.std(ddof=0)
@@ -429,10 +464,69 @@ def test_new_schools_are_drawn_around_what_is_known_of_them(table):
     for i, kind in enumerate(new["kind"]):
         at = labels.index(f"kind[{kind}]")
         eta = upper[i] + beta[:, 0] * z[i] + beta[:, at]
-        assert_allclose(tree["mu_school"][0, :, i], expit(eta))
         moved = gamma[:, 0] * z[i] + gamma[:, at] + gamma[:, labels.index("share")] * s[i]
-        nu = fit["posterior"]["nu"].to_numpy()[0]
-        assert_allclose(tree["nu_school"][0, :, i], nu * np.exp(moved))
+        yield expit(eta), fit["posterior"]["nu"].to_numpy()[0] * np.exp(moved)
+
+
+def test_new_schools_are_drawn_around_what_is_known_of_them(table):
+    model = hbm.exams.nested(table, predictors=ASKED)
+    fit = drawn(model, **STILL)
+    tree = hbm.predict(model, fit, NEW, random_seed=1)["predictions"]
+    for i, (mu, nu) in enumerate(expected_of_new(model, fit, table, NEW)):
+        assert_allclose(tree["mu_school"][0, :, i], mu)
+        assert_allclose(tree["nu_school"][0, :, i], nu)
+
+
+def test_new_schools_are_evaluated_by_what_is_known_of_them(table):
+    model = hbm.exams.nested(table, predictors=ASKED)
+    fit = drawn(model, design_effect=1.5, **STILL)
+    following = pd.concat([NEW.assign(mean=[0.5, 0.8], sd=0.2), table.iloc[:3]], ignore_index=True)
+    following = following.loc[[3, 1, 4, 0, 2]]
+    rows = hbm.evaluate(model, fit, following, random_seed=1)
+    assert rows["known"].tolist() == [True, False, True, False, True]
+    expected = list(expected_of_new(model, fit, table, NEW))
+    posterior = fit["posterior"].to_dataset().isel(chain=0)
+    for i in (2, 3, 4):
+        own = posterior.sel(school=following["school"][i])
+        expected.append((own["mu_school"].to_numpy(), own["nu_school"].to_numpy()))
+    for row, i in enumerate(following.index):
+        mu, nu = expected[i]
+        one = following.loc[[i]]
+        density = [students("exam_mean", one, m, v, 0.5) for m, v in zip(mu, nu, strict=True)]
+        found = rows["log_score_mean"][row]
+        assert_allclose(found, np.log(np.mean(np.exp(density))), **CLOSE)
+    # Of known schools the fit knows it, whatever the table says.
+    others = following.assign(kind=following["kind"].where(~rows["known"].to_numpy(), "unheard of"))
+    pd.testing.assert_frame_equal(hbm.evaluate(model, fit, others, random_seed=1), rows)
+
+
+def test_columns_that_new_schools_need_are_asked_for_by_evaluate(table):
+    model = hbm.exams.nested(table, predictors=ASKED)
+    fit = drawn(model)
+    known = table.drop(columns=["kind", "share"])
+    assert hbm.evaluate(model, fit, known, random_seed=1)["known"].all()
+    new = known.assign(school=["new", *known["school"][1:]])
+    with pytest.raises(ValueError, match=r"no column 'kind', .* not in the fit: 'new'"):
+        hbm.evaluate(model, fit, new)
+    elsewhere = new.assign(kind="public", authority=["9", *known["authority"][1:]])
+    with pytest.raises(ValueError, match=r"no column 'share', .* not in the fit: '9'"):
+        hbm.evaluate(model, fit, elsewhere)
+
+
+def test_students_of_new_schools_bring_what_is_known_of_these():
+    table = table_for("nested_scores").iloc[3:]
+    table = table.assign(size=table.groupby("school").ngroup() % 7.0)
+    model = hbm.scores.partial_pooling(table, predictors=["size", "log_n_students"])
+    fit = drawn(model)
+    schools = table["school"].unique()[:3]
+    following = table[table["school"].isin(schools)].sample(frac=1, random_state=1)
+    following["school"] = following["school"].replace(schools[1], "new")
+    by_school = following.groupby("school", sort=False)
+    published = by_school.agg(n_students=("score", "size"), size=("size", "first"))
+    rows = hbm.evaluate(model, fit, following, random_seed=1)
+    tree = hbm.predict(model, fit, published.reset_index(), random_seed=1)["predictions"]
+    means = tree["mean"].mean(("chain", "draw"))
+    assert_allclose(rows["predicted"], means.sel(school=rows["school"].to_numpy()))
 
 
 def test_columns_that_new_schools_need_are_asked_for(table):

@@ -419,3 +419,62 @@ def test_two_trusts_of_a_hospital_are_refused_in_the_words():
     with pytest.raises(ValueError, match="If two hospitals share a label") as error:
         hbm.scores.nested(rows, **HOSPITALS)
     assert_own(error.value)
+
+
+@pytest.mark.parametrize("made", [hbm.exams.complete_pooling, hbm.exams.no_pooling])
+def test_a_design_effect_that_cannot_be_told_is_refused_in_the_words(made):
+    words = {name: word for name, word in HOSPITALS.items() if name != "levels"}
+    with pytest.raises(ValueError, match="all that tells hospitals apart") as error:
+        made(hospital_rows(), design_effect=None, **words)
+    assert_own(error.value)
+
+
+def test_a_design_effect_below_one_is_refused_in_the_words():
+    with pytest.raises(ValueError, match="independent patients") as error:
+        hbm.exams.nested(hospital_rows(), design_effect=0.5, **HOSPITALS)
+    assert_own(error.value)
+
+
+def of_few_effective_draws(fit):
+    """Return the same draws, as independent ones of which hardly any count."""
+    told = {"method": "direct", "pareto_k": 0.9, "grid_error": 0.1, "beyond_grids": 0.1}
+    told |= {"effective_draws": 5.0, "draws": fit["posterior"].sizes["draw"]}
+    return fit.assign(sample_stats=xr.DataTree(xr.Dataset(attrs=told)))
+
+
+def hospitals_of_years():
+    table = hospital_rows()
+    return pd.concat([table.assign(season=2018), table.assign(season=2019)])
+
+
+def test_advice_on_draws_has_the_words(hospitals):
+    found = hbm.diagnose(of_few_effective_draws(hospitals[2]))
+    assert "above all of few hospitals" in found.advice[-1]
+    assert "1 for independent patients" in found.advice[-1]
+    assert_own(found)
+    assert_own(found._repr_html_())
+    model = hbm.exams.panel(hospitals_of_years(), **HOSPITALS, year="season")
+    prior = prior_draws(model, 20)
+    found = hbm.diagnose(of_few_effective_draws(prior.assign(posterior=prior["prior"])))
+    assert "few hospitals with results in several of them" in found.advice[-1]
+    assert_own(found)
+
+
+def test_advice_on_draws_that_say_no_words_has_none_of_others(hospitals):
+    bare = xr.DataTree.from_dict({"posterior": hospitals[2]["posterior"].to_dataset()})
+    found = hbm.diagnose(of_few_effective_draws(bare))
+    assert "above all of few groups" in found.advice[-1]
+    assert_own(found)
+
+
+@pytest.mark.parametrize("made", ["complete_pooling", "no_pooling", "partial_pooling"])
+def test_normal_values_are_not_taken_for_proportions(made):
+    rows = player_rows().rename(columns={"points": "share"})
+    words = TEAMS | {"value": "share", "unit": "%"}
+    with pytest.raises(ValueError, match=r"unit='%' is for proportions.* unit='percent'") as error:
+        getattr(hbm.heights, made)(rows, **words)
+    assert "hbm.exams" in str(error.value)
+    model = getattr(hbm.heights, made)(
+        rows, **(words | {"unit": "percent"}), priors=hbm.heights.Priors(mu_mean=180, mu_sd=20)
+    )
+    assert model.description.distance == "percent"

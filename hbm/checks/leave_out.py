@@ -48,11 +48,11 @@ import pandas as pd
 import pymc as pm
 import xarray as xr
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from hbm.checks.refits import exact, same_model
 from hbm.checks.units import asked_of, log_likelihoods
 from hbm.hierarchy.fitted import Fitted, read_all
+from hbm.sampling.threads import ONE_THREAD
 
 if TYPE_CHECKING:
     from arviz_stats.utils import ELPDDataLOO
@@ -178,7 +178,7 @@ def psis(fitted: Fitted, unit: str) -> tuple[Any, xr.DataTree]:
 
     posterior = fitted.fit["posterior"].to_dataset()
     # The matrices are small: to share them out among threads costs more than it gains.
-    with threadpool_limits(1, user_api="blas"):
+    with ONE_THREAD:
         values: NDArray[np.float64] = log_likelihoods(fitted, unit)
     log_lik = xr.DataArray(
         values.reshape(posterior.sizes["chain"], posterior.sizes["draw"], -1),

@@ -44,7 +44,10 @@ def evaluate(
     next_table : pandas.DataFrame
         The next cohort, as the model takes it: one row a group with ``n_students`` (``n_people``),
         ``mean`` and ``sd``; or one row an individual. For a panel one row a group and year, with
-        ``year``; only published tables.
+        ``year``; only published tables. With predictors also their columns, which are read of what
+        the fit does not know, as :func:`hbm.predict` does: of known groups what the fit was told
+        counts, even if the table says otherwise. Of a table of individuals a group's first row is
+        read, and their number is counted.
     year_means : mapping of int to float, optional
         For a panel: means of new years that are known, as :func:`hbm.predict` takes them.
     random_seed : int or numpy.random.Generator, optional
@@ -74,7 +77,8 @@ def evaluate(
     Raises
     ------
     ValueError, TypeError
-        If the table is not as described, the fit not of the model, a label one that the fit knows
+        If the table is not as described, a column that a predictor of a new group is read from is
+        not there, or its category unknown, the fit not of the model, a label one that the fit knows
         but for leading zeros, case, blanks or Unicode form, or the mean of a year given that is no
         new one.
 

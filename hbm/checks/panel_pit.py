@@ -9,12 +9,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
-from threadpoolctl import threadpool_limits
 
 from hbm.checks.panel_units import chain_of
 from hbm.hierarchy.chain_evidence import ChainEvidence
 from hbm.hierarchy.fitted import Fitted
 from hbm.hierarchy.marginal import head_given_siblings
+from hbm.sampling.threads import ONE_THREAD
 from hbm.students.law import Law
 
 __all__ = ["covariance_of_cells", "last_years_below"]
@@ -91,7 +91,7 @@ def _chains(f: Fitted, unit: str) -> Iterator[tuple[int, ChainEvidence, Floats]]
         family = [chain_of(f, member) for member in members]
         kept = [seen.without_last() for seen in family] if of_last else None
         p = (0.5 + numbers / _ROOT**3) % 1
-        with threadpool_limits(1, user_api="blas"):
+        with ONE_THREAD:
             heads = head_given_siblings(family, around[:, i], taus, rows, p=p, kept=kept)
         for j, (member, seen) in enumerate(zip(members, family, strict=True)):
             yield int(member), seen if of_last else seen.only_last(), heads[:, :, j]

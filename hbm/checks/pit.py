@@ -9,7 +9,6 @@ import pymc as pm
 import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
-from threadpoolctl import threadpool_limits
 
 from hbm.checks.leave_out import psis, warn_of_k
 from hbm.checks.panel_pit import covariance_of_cells, last_years_below
@@ -20,6 +19,7 @@ from hbm.hierarchy.description import Description
 from hbm.hierarchy.fitted import Fitted, read_all
 from hbm.hierarchy.marginal import head_given_siblings
 from hbm.hierarchy.nodes import given_below, node_of
+from hbm.sampling.threads import ONE_THREAD
 from hbm.tables.words import plural
 
 __all__ = ["loo_pit"]
@@ -199,7 +199,7 @@ def _around(f: Fitted, p: Floats) -> Iterator[tuple[NDArray[np.int64], Floats]]:
         return
     above, taus = f.location(parent), [f.tau(parent), f.tau(d.group)]
     own = np.broadcast_to(f.moved(d.group), (f.n_draws, len(d.n)))
-    with threadpool_limits(1, user_api="blas"):
+    with ONE_THREAD:
         for i in range(len(d.level(parent).labels)):
             members = np.flatnonzero(d.parent_of(d.group) == i)
             family = [node_of(f, d.group, member) for member in members]

@@ -3,13 +3,13 @@
 import numpy as np
 import pandas as pd
 import xarray as xr
-from threadpoolctl import threadpool_limits
 
 from hbm.checks.units import of_new
 from hbm.hierarchy.conflict import quiet
 from hbm.hierarchy.description import Description
 from hbm.hierarchy.fitted import Fitted, check_fit, read_all
 from hbm.sampling.posterior import sample
+from hbm.sampling.threads import ONE_THREAD
 from hbm.tables.labels import label_text
 from hbm.tables.predictors import coded_as
 
@@ -47,7 +47,7 @@ def exact(result, tree, fitted: Fitted, unit, refit, table, random_seed, thresho
             given = read_all(fit, model)
             sizes = given.fit["posterior"].sizes
             # The matrices are small: to share them out among threads costs more than it gains.
-            with threadpool_limits(1, user_api="blas"):
+            with ONE_THREAD:
                 values = of_new(given, fitted, unit, excluded_obs)
             shape = (sizes["chain"], sizes["draw"])
             values = np.broadcast_to(values, given.n_draws).reshape(shape)

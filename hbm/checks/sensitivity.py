@@ -7,13 +7,13 @@ import pandas as pd
 import pymc as pm
 import xarray as xr
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from hbm.checks.panel_units import panel_log_likelihoods
 from hbm.checks.units import integrated
 from hbm.hierarchy.fitted import Fitted, read_all
 from hbm.hierarchy.nodes import node_of
 from hbm.sampling.predictive import without_notes
+from hbm.sampling.threads import ONE_THREAD
 
 __all__ = ["prior_sensitivity"]
 
@@ -68,7 +68,8 @@ def prior_sensitivity(model: pm.Model, fit: xr.DataTree) -> pd.DataFrame:
     For the same reason the likelihood is that of the top-level quantities, with the effects of
     schools and authorities integrated out (:mod:`hbm.hierarchy.marginal`). Given its own effects, a
     large school's results no longer tell of the population, so that a power of the usual likelihood
-    would leave the population where it is however much the data say of it.
+    would leave the population where it is however much the data say of it. Of a panel the few
+    effects of years stay as they were drawn: the data say more of ``tau_year`` than is told.
 
     Where both move a quantity, draw its prior beside its posterior: they may pull apart, with a
     prior narrower than meant, or the data may just be too few to drown the prior, as for the
@@ -137,7 +138,7 @@ def _log_likelihood(f: Fitted) -> NDArray[np.float64]:
     if f.d.panel:
         return panel_log_likelihoods(f, names[0]).sum(axis=1)
     # The matrices are small: to share them out among threads costs more than it gains.
-    with threadpool_limits(1, user_api="blas"):
+    with ONE_THREAD:
         for member in range(len(f.d.levels[0].labels)):
             total += integrated(node_of(f, names[0], member), f.grand_mean, taus, f)
     return total

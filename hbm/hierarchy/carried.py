@@ -27,10 +27,10 @@ from hbm.tables.labels import Cells, Level
 from hbm.tables.predictors import Predictors
 from hbm.tables.words import plural, singular
 
-__all__ = ["carry", "posterior_of", "read_description"]
+__all__ = ["carry", "posterior_of", "read_description", "words_of"]
 
 _LAWS: dict[str, Law] = {law.name: law for law in (BETA, NORMAL)}
-_ROUNDED = 0.00051  # a mean published as 0 or 1 is observed half a unit inside
+_ROUNDED = 0.00051  # a mean published as 0 or 1, or an sd as 0, is observed half a unit inside
 
 
 def carry(model: pm.Model, fit: xr.DataTree) -> xr.DataTree:
@@ -113,6 +113,15 @@ def posterior_of(fit: xr.DataTree) -> xr.Dataset:
     return posterior
 
 
+def words_of(fit: xr.DataTree) -> tuple[str, str]:
+    """Return what groups and individuals of a fit are called, in the plural, as far as it says."""
+    told = fit["constant_data"].attrs if "constant_data" in fit.children else {}
+    if "hbm" not in told:
+        return "groups", "individuals"
+    words = json.loads(told["hbm"])
+    return plural(words["levels"][-1]), plural(words["individual"])
+
+
 def read_description(fit: xr.DataTree) -> Description | None:
     """Read what the model of a fit is.
 
@@ -160,17 +169,23 @@ def read_description(fit: xr.DataTree) -> Description | None:
     mean, sd = (constant.get(name, nothing).to_numpy() for name in ("mean", "sd"))
     known = sd > 0
     value = index = None
+    law = _LAWS[words["law"]]
     observed = seen.get(words["observed"])
     if observed is not None and cell in observed.dims:
         values = observed.to_numpy().reshape(len(n), -1)
-        _check_same(mean, values[:, 0], labels[cell], cell)
+        _check_same({"mean": mean}, [values[:, 0]], labels[cell], cell)
         # An sd published as 0 is observed half a unit above; one that is not known, as 0.
         known = values[:, -1] > 0 if values.shape[1] > 1 else np.zeros(len(n), bool)
+        kept = {"sd": np.where(known, law.published(mean, sd, n)[1], np.nan)}
+        _check_same(kept, [values[:, -1]], labels[cell], cell)
     elif observed is not None:
         value, known = observed.to_numpy(), n > 1
         index = _positions(constant, f"{group}_of_{individual}", labels[group])
+        if index is not None:
+            kept = {f"n_{plural(individual)}": n, "mean": mean, "sd": np.where(known, sd, np.nan)}
+            _check_same(kept, _summaries(value, index, len(n)), labels[group], group)
     return Description(
-        law=_LAWS[words["law"]],
+        law=law,
         levels=tuple(levels),
         individual=individual,
         observed=words["observed"],
@@ -267,15 +282,29 @@ def _positions(constant: xr.Dataset, name: str, labels: np.ndarray) -> np.ndarra
     return np.where(index < len(labels), index, -1)
 
 
-def _check_same(mean, observed, labels, group) -> None:
-    """Raise if the means kept are not those that were observed."""
-    other = np.flatnonzero(np.abs(mean - observed) > _ROUNDED)
-    if len(other):
-        raise ValueError(
-            f"the fit contradicts itself: of {group} {', '.join(map(repr, labels[other[:5]]))} its "
-            "constant_data has another mean than its observed_data. Was the model's data changed "
-            "by pm.set_data? Make the model again, from the new table"
-        )
+def _summaries(value: np.ndarray, index: np.ndarray, n_groups: int) -> list[np.ndarray]:
+    """Return the numbers, means and sds of the individuals of the groups that are there."""
+    value, index = value[index >= 0], index[index >= 0]
+    n = np.bincount(index, minlength=n_groups)
+    mean = np.bincount(index, value, n_groups) / np.maximum(n, 1)
+    squares = np.bincount(index, (value - mean[index]) ** 2, n_groups)
+    return [n, mean, np.sqrt(squares / np.maximum(n - 1, 1))]
+
+
+def _check_same(kept, observed, labels, group) -> None:
+    """Raise if the numbers kept are not those observed; what is not known, NaN, is not looked at.
+
+    Numbers of individuals of published means stand in one place, and cannot differ.
+    """
+    for (what, values), seen in zip(kept.items(), observed, strict=True):
+        other = np.flatnonzero(np.abs(values - seen) > _ROUNDED + 1e-9 * np.abs(seen))
+        if len(other):
+            shown = ", ".join(map(repr, labels[other[:5]]))
+            raise ValueError(
+                f"the fit contradicts itself: of {group} {shown} its constant_data has another "
+                f"{what} than its observed_data. Was the model's data changed by pm.set_data? Make "
+                "the model again, from the new table"
+            )
 
 
 def _by_names(

@@ -134,7 +134,7 @@ def _short(value: float) -> str:
 
 def _shown(d: Description, *values: float) -> list[float]:
     """Return means or spreads of individuals as they are shown."""
-    return [float(100 * x if d.unit == "%" else x) for x in values]
+    return [float(100 * x if d.law.proportions else x) for x in values]
 
 
 def _spread_prior(d: Description, priors: Any) -> tuple[float, float, bool]:
@@ -170,7 +170,7 @@ def _grand_mean(
     if abs(raw - m) <= _FAR * np.sqrt(variance):
         return None
     mend = {name: raw}
-    if d.unit != "%":  # whose mean lies elsewhere, its spreads most likely do as well
+    if not d.law.proportions:  # whose mean lies elsewhere, its spreads most likely do as well
         scale = max(float(np.std(effect)), np.sqrt(_pooled(d, d.sd**2))) or abs(raw) / 10
         names = [sd, *([between] if between else []), law.spread]
         mend |= dict.fromkeys(names, scale or prior_sd)
@@ -235,7 +235,7 @@ def _pooled(d: Description, variance: np.ndarray) -> float:
 
 def _other_unit(d: Description, priors: Any, first: _Far) -> str:
     """Say what else may be wrong, where the unit may be another."""
-    if d.unit == "%":
+    if d.law.proportions:
         return ""
     text = f", with unit= if it is not {d.unit!r}"
     m = float(getattr(priors, f"{d.law.effect}_mean"))

@@ -147,7 +147,7 @@ class Description:
     @property
     def distance(self) -> str:
         """Unit of differences: points of a hundred for proportions."""
-        return "points" if self.unit == "%" else self.unit
+        return "points" if self.law.proportions else self.unit
 
     @property
     def units(self) -> list[str]:

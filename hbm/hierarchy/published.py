@@ -62,8 +62,8 @@ def describe_exams(
     """
     if observe not in get_args(Observe):
         raise ValueError(f"observe must be 'mean and sd' or 'mean', got {observe!r}")
-    _check_design_effect(design_effect)
     check_words(individual, group, levels, value, *([] if year is None else [year]))
+    _check_design_effect(design_effect, individual)
     means_only, size = observe == "mean", f"n_{plural(individual)}"
     if year is None:
         exams = read_summaries(
@@ -92,7 +92,7 @@ def describe_exams(
     )
 
 
-def _check_design_effect(design_effect: float | None) -> None:
+def _check_design_effect(design_effect: float | None, individual: str) -> None:
     """Raise unless it is a number of 1 or more, or is to be learned."""
     if design_effect is None:
         return
@@ -103,14 +103,15 @@ def _check_design_effect(design_effect: float | None) -> None:
     if not 1 <= design_effect < float("inf"):
         raise ValueError(
             f"design_effect must be a number of 1 or more, got {design_effect!r}. 1 is for "
-            "independent students: the variance of their mean is then that of one over n"
+            f"independent {plural(individual)}: the variance of their mean is then that of one "
+            "over n"
         )
 
 
-def check_known(design_effect: float | None) -> None:
+def check_known(d: Description) -> None:
     """Raise if a design effect is to be learned where the data cannot tell it."""
-    if design_effect is None:
+    if d.design_effect is None:
         raise ValueError(
-            "design_effect must be a number here: it would take all that tells schools apart. "
-            "partial_pooling, nested and panel learn it"
+            "design_effect must be a number here: it would take all that tells "
+            f"{plural(d.group)} apart. partial_pooling, nested and panel learn it"
         )

@@ -189,7 +189,7 @@ def changes(
         "expected_false": float(wrong[named].mean()) if named.any() else 0.0,
         "n_left_out": len(d.levels[-1].labels) - len(both),
         "unit": d.unit,
-        "proportions": d.unit == "%",
+        "proportions": d.law.proportions,
     }
     return table
 

@@ -111,7 +111,7 @@ def coefficients(fit: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
                 }
             )
     table = pd.DataFrame(rows)
-    table.attrs = {"prob": prob, "unit": d.unit, "proportions": d.unit == "%"}
+    table.attrs = {"prob": prob, "unit": d.unit, "proportions": d.law.proportions}
     return table
 
 

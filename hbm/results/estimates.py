@@ -150,6 +150,6 @@ def group_table(fit: xr.DataTree, group: str) -> pd.DataFrame:
         "parent": parent or "",
         "size": d.size,
         "unit": d.unit,
-        "proportions": d.unit == "%",
+        "proportions": d.law.proportions,
     }
     return table

@@ -212,7 +212,7 @@ def funnel_limits(
         "prob": prob,
         "far": far,
         "unit": d.unit,
-        "proportions": d.unit == "%",
+        "proportions": d.law.proportions,
     }
     return result
 

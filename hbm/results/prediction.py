@@ -40,7 +40,10 @@ def predict(
         One row a group, known and new ones in any order: ``school`` and ``n_students``, and
         ``authority`` or ``district`` for a nested model; for heights ``country`` and ``n_people``.
         For a panel one row a group and year, with ``year`` too: years of the fit, later ones,
-        earlier ones and ones between. Other columns are not looked at.
+        earlier ones and ones between. With predictors also their columns: they are read of groups,
+        and of what groups stand in, that the fit does not know; of a panel's groups in each row
+        that the fit has no results of. Of all others what the fit was told counts, and if there are
+        only such, the columns need not be there. Other columns are not looked at.
     year_means : mapping of int to float, optional
         For a panel: what the individuals of a new year reached on average, by year, if that is
         known, as a province's mean is before its schools' are, and they are all in the table. The
@@ -76,7 +79,8 @@ def predict(
         If `new_table` is not a data frame, or numbers of individuals or means of years are not
         numbers.
     ValueError
-        If the fit is not of the model, a column is missing, a group has two rows (of a year), the
+        If the fit is not of the model, a column is missing, as that of a predictor of a new group,
+        or has a category that the model was not fitted with, a group has two rows (of a year), the
         mean of a year is given that the fit knows or the table has not, a known group stands under
         another parent than in the fit, or a label that the fit does not know is one that it knows
         but for leading zeros, case, blanks or Unicode form, as "9" for "0009". Where the table has

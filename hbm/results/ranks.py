@@ -44,7 +44,7 @@ def ranks(
     *which has the highest mean among groups of which the same is known*: nearer to what a group can
     be held to. They differ as do the effects of types A and B of Willms and Raudenbush [4]_, but no
     predictor here is of the individuals that a group was given, and what a predictor stands for may
-    be a group's own doing.
+    be a group's own doing. Without intake a league table is not school quality, in either ranking.
 
     Parameters
     ----------

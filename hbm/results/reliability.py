@@ -147,7 +147,7 @@ def reliability(
         "size": d.size,
         "prob": prob,
         "unit": d.unit,
-        "proportions": d.unit == "%",
+        "proportions": d.law.proportions,
     }
     return table
 

@@ -115,7 +115,7 @@ def variance_shares(fit: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
             "upper": upper,
         }
     )
-    table.attrs = {"prob": prob, "unit": d.unit, "proportions": d.unit == "%"}
+    table.attrs = {"prob": prob, "unit": d.unit, "proportions": d.law.proportions}
     return table
 
 

@@ -1,7 +1,10 @@
 """Predictors: columns that say what is known of groups, and of what they stand in.
 
 :mod:`hbm.tables.coding` makes numbers of a column. Of categories each has an effect of its own, and
-these sum to zero.
+these sum to zero. A category may be that of one group alone. Its results then tell the sum of the
+category's effect and its own, and not which is which: both are pooled, by the prior of effects and
+by how much other groups vary, and a new group of that category is predicted with what that leaves
+open.
 
 How a column is coded is kept, so that new groups, and a table without one of them, are coded alike.
 """
@@ -19,7 +22,7 @@ from scipy.linalg import block_diag, helmert
 
 from hbm.tables.coding import Coding, choose, kind_of, numbers, values_of
 from hbm.tables.grouped import GroupedData
-from hbm.tables.labels import Cells, Level
+from hbm.tables.labels import Cells, Level, label_text
 
 __all__ = ["Asked", "Predictors", "coded_as", "read_predictors"]
 
@@ -149,8 +152,10 @@ def read_predictors(
         position = np.arange(len(table)) if by_cell else of_rows[level]
         kind = known[name, level].kind if (name, level) in known else kind_of(table, name)
         column = Coding(name, level, kind).column
-        # A group that moved counts to what it stands in in its last year.
-        rows = cells.last if cells is not None and not by_cell else np.arange(len(table))
+        if cells is not None and not by_cell:
+            # A group that moved tells in earlier years of what it stood in then.
+            position = pd.Index(labels).get_indexer(label_text(table, level))
+        rows = np.flatnonzero(position >= 0)
         raw = values_of(table.iloc[rows], column, kind, position[rows], where, level)
         coding = known.get((name, level)) or choose(name, level, kind, raw)
         found.append(coding)
