@@ -87,6 +87,7 @@ def exam_names():
     schools["authority_name"] = [f"<i>{x}</i> & co" for x in schools["authority"]]
     schools["acceptable"] = np.linspace(0.3, 0.9, len(schools)).round(2)
     schools.loc[2, "acceptable"] = np.nan
+    schools["excellent"] = (schools["acceptable"] / 3).round(2)
     return schools
 
 
@@ -213,8 +214,9 @@ def test_each_section_says_what_the_tables_say(exam_page):
     fit = exams()[1]
     schools = hbm.shrinkage(fit, "school").set_index("school")
     league = hbm.ranks(fit, "school").set_index("school")
-    shares = hbm.shares(fit, above=0.5).set_index("school")
-    published = exam_names().set_index("school")["acceptable"]
+    published = exam_names().set_index("school")
+    standards = {50: "acceptable", 80: "excellent"}
+    shares = {mark: hbm.shares(fit, above=mark / 100).set_index("school") for mark in standards}
     average = schools["mean"].mean()
 
     def shown(*values):
@@ -242,9 +244,12 @@ def test_each_section_says_what_the_tables_say(exam_page):
         columns = ["rank_lower", "rank_upper", "joint_lower", "joint_upper"]
         ranks = [round(league.loc[label, "expected_rank"]), len(schools)]
         assert numbers(facts["Rank"]) == [*ranks, *league.loc[label, columns]]
-        share = [*shares.loc[label, ["share", "lower", "upper"]], published[label]]
-        share = [float(f"{100 * x:.0f}") for x in share if not np.isnan(x)]
-        assert numbers(facts["Students at 50 % or more"]) == share
+        for mark, name in standards.items():
+            share = shares[mark].loc[label, ["share", "lower", "upper"]]
+            share = [
+                float(f"{100 * x:.0f}") for x in [*share, published.loc[label, name]] if x >= 0
+            ]
+            assert numbers(facts[f"Students at {mark} % or more"]) == share
 
 
 def test_authorities_say_what_shrinkage_says(exam_page):
@@ -417,6 +422,21 @@ def test_the_year_to_come_is_what_is_predicted(tmp_path):
         assert rest == [95, new["n_students"][i], *(round(100 * x, 1) for x in ends)]
 
 
+def test_a_school_without_results_in_the_last_year_has_its_authority(tmp_path):
+    sizes = np.array([[9, 12], [40, 0], [12, 0]])
+    table, _ = hbm.simulate.exam_panel([2, 1], sizes, years=(2015, 2016), random_seed=1)
+    model = hbm.exams.panel(table)
+    page = write(tmp_path, model, of_draws(model))
+    (of_closed,) = re.findall(r'<ul class="members" id="without">(.*?)</ul>', page.html, re.S)
+    assert re.findall(r'="#school=(\d)".*?(?:class="text">(\d)<|</li>)', of_closed) == [
+        ("2", "1"),
+        ("3", ""),
+    ]
+    head = r'<section class="member" id="school=(\d)".*?</h3>\s*<p[^>]*>(?:<a href="(.*?)")?'
+    links = re.findall(head, page.html, re.S)
+    assert links == [("1", "#authority=1"), ("2", "#authority=1"), ("3", "")]
+
+
 def test_names_of_a_panel_are_the_last_ones(tmp_path):
     model, fit = panel_model(), fake_panel(40)
     rows = pd.DataFrame({"school": model.coords["school"]})
@@ -573,6 +593,7 @@ def test_it_says_how_it_was_made(tmp_path):
     assert "Open <Licence>, 2016" in page.text
     made = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page.html.split("How it was made")[1]))
     assert made["Seed"] == "4711"
+    assert made["Seed of this page"] == "1"
     assert made["Method of sampling"] == "nuts"
     assert made["Sampled on"] == "not recorded"
     assert made["Prior eta_mean"] == "1.1"

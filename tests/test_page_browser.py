@@ -6,8 +6,9 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from fake_panels import fake_panel, panel_model
 from fakes import fake_exams_nested
-from test_page import FINE, HOSTILE
+from test_page import FINE, HOSTILE, of_draws, table_of
 
 import hbm
 
@@ -324,6 +325,28 @@ def test_the_file_that_is_kept_is_the_table(at, downloads):
     assert "École Émile-Nelligan" in table["school_name"].tolist()
 
 
+def test_numbers_beside_pictures_are_not_cut_where_a_screen_is_narrow(browser, tmp_path):
+    high = np.random.default_rng(1).normal(3.5, 0.5, (60, 6, 4))  # up to 100 %, the widest
+    model, fit = panel_model(), fake_panel(eta_school=high)
+    file = hbm.report(model, fit, tmp_path / "page.html", checks=[FINE], progressbar=False)
+    narrow = {"width": 360, "height": 1000, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", narrow)
+    browser.get(f"{file.as_uri()}#school=1")
+    pictures = browser.execute_script(
+        """
+        const box = (x) => x.getBoundingClientRect();
+        const shown = [...document.querySelectorAll("svg text, svg use")].filter(x => box(x).width);
+        return shown.map(x => {
+          const picture = x.closest("svg");
+          const cut = getComputedStyle(picture).overflow === "visible" ? 0 : box(picture).left;
+          return [picture.classList[0], box(x).left - cut];
+        });
+        """
+    )
+    assert {name for name, _ in pictures} >= {"field", "strip", "times"}
+    assert all(room >= 0 for _, room in pictures), pictures
+
+
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (360, True)], ids=["light", "dark"])
 def test_rules_of_accessibility_are_kept(at, browser, dark, width):
     axe = pytest.importorskip("axe_selenium_python").Axe(browser)
@@ -374,6 +397,46 @@ def test_on_paper_what_is_folded_is_unfolded_and_nothing_is_for_a_pointer(at):
     # As buttons these would be missing from the heads of all pages of a table but the first.
     display = "return getComputedStyle(document.querySelector('#table thead button')).display"
     assert paper.run(display) == "contents"
+
+
+# Seconds of the processor that the page itself may take. Measured were 7.8, 1.1, 0.7 and 2.9, and
+# the bounds are far above, so that only what grows faster than the page passes them.
+MOST = {"open": 60, "search": 20, "select": 20, "sort": 30}
+
+
+@pytest.mark.slow
+def test_a_page_of_five_thousand_schools_is_worked_with(start, tmp_path):
+    table = table_of(5000)
+    model = hbm.exams.nested(table)
+    settings = {"names": table, "checks": [FINE], "progressbar": False}
+    file = hbm.report(model, of_draws(model, 20), tmp_path / "page.html", **settings)
+    reader, taken = Reader(start()), {}
+    # Of the thread of the page, so that what else a machine does does not count.
+    reader.browser.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def so_far():
+        metrics = reader.browser.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+        return {x["name"]: x["value"] for x in metrics}["TaskDuration"]
+
+    def timed(what, done):
+        before = so_far()
+        done()
+        taken[what] = so_far() - before
+
+    timed("open", lambda: reader.browser.get(file.as_uri()))
+    timed("search", lambda: reader.one("#find").send_keys("no. 4321"))
+    assert reader.one("#told").text == "1 found"
+    timed("select", lambda: reader.press("ENTER"))
+    assert (reader.hash, reader.shown) == ("#school=4321", ["school=4321"])
+    assert reader.one("#field .mark.chosen").get_dom_attribute("href") == "#school=4321"
+    # With the layout that follows. Each cell asked for by itself would take minutes.
+    button = "#table thead th:nth-child(3) button"
+    sort = f"document.querySelector('{button}').click(); document.body.getBoundingClientRect()"
+    timed("sort", lambda: reader.run(sort))
+    cells = "[...document.querySelectorAll('#table tbody tr > :nth-child(3)')]"
+    numbers = reader.run(f"return {cells}.map((x) => Number(x.textContent.replaceAll(',', '')))")
+    assert numbers == sorted(table["n_students"])
+    assert all(0 < taken[what] < most for what, most in MOST.items()), taken
 
 
 def test_without_javascript_it_is_a_document(start, page):

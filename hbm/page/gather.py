@@ -48,6 +48,8 @@ class Tables:
         How the model was made.
     sampled : dict of str to object
         What the fit says of how it was drawn.
+    seed : object
+        That of what is drawn for the page.
     diagnosis : Diagnosis
         Whether the draws can be used.
     checks : sequence of PredictiveCheck or LooPit
@@ -78,6 +80,7 @@ class Tables:
     view: Description
     recipe: Recipe
     sampled: dict[str, object]
+    seed: object
     diagnosis: Diagnosis
     checks: Sequence[PredictiveCheck | LooPit]
     comparison: pd.DataFrame | None
@@ -158,6 +161,7 @@ def gather(
         last.d,
         recipe,
         _sampled(fit),
+        random_seed,
         diagnosis,
         of_model,
         compare,

@@ -5,6 +5,8 @@ import inspect
 from datetime import date
 from typing import Any
 
+import numpy as np
+
 from hbm.hierarchy.recipes import Recipe, maker
 from hbm.page.gather import Tables
 from hbm.page.words import listed
@@ -84,6 +86,10 @@ def made_with(t: Tables) -> list[tuple[str, str]]:
         ("SHA-256 of the data", table_sha256(t.recipe.table)),
         ("Method of sampling", str(sampled.get("method", _UNKNOWN))),
         ("Seed", str(sampled.get("random_seed", _UNKNOWN))),
+        (
+            "Seed of this page",
+            str(t.seed) if isinstance(t.seed, int | np.integer) else _UNKNOWN,
+        ),
         ("Sampled on", str(sampled["created_at"])[:10] if "created_at" in sampled else _UNKNOWN),
         ("Page made on", date.today().isoformat()),
     ]

@@ -1,7 +1,7 @@
 """What stands on the page of each group, and of each of what groups stand in."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -9,6 +9,7 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
+from hbm.hierarchy.description import Description
 from hbm.page.drawing import axis, marks, radius
 from hbm.page.gather import Tables
 from hbm.page.scale import Scale
@@ -92,9 +93,9 @@ class Sections:
         self._words = Words(tables, scale)
         self.strip = axis(tables.groups[["raw_mean", "lower", "upper"]], scale, *STRIP)
         self.levels = {name: self._of_level(name) for name in tables.parents}
-        self.groups = self._of_groups()
-        self.without = self._of_years()
         members = {x.address: x for each in self.levels.values() for x in each}
+        self.groups = self._of_groups()
+        self.without = self._of_years(members)
         innermost = tables.d.above(tables.d.group)
         for member in self.groups if innermost else ():
             members[member.above[0][1]].children.append(member)
@@ -102,9 +103,9 @@ class Sections:
             for member in level if level and level[0].above else ():
                 members[member.above[0][1]].children.append(member)
 
-    def _above(self, level: str, position: int) -> list[tuple[str, str, str]]:
-        """Say what a member of the last year stands in."""
-        d, found = self._tables.view, []
+    def _above(self, d: Description, level: str, position: int) -> list[tuple[str, str, str]]:
+        """Say what a member stands in."""
+        found = []
         while (above := d.above(level)) is not None:
             position = int(d.parent_of(level)[position])
             level, label = above, str(d.level(above).labels[position])
@@ -114,7 +115,8 @@ class Sections:
 
     def _member(self, level: str, position: int, label: str) -> Member:
         name = self._tables.names[level][label]
-        return Member(address(level, label), label, name, self._above(level, position))
+        above = self._above(self._tables.view, level, position)
+        return Member(address(level, label), label, name, above)
 
     def _of_level(self, level: str) -> list[Member]:
         """Return what is said of the members of an upper level, by name."""
@@ -202,7 +204,7 @@ class Sections:
             for row in rows
         }
 
-    def _of_years(self) -> list[Member]:
+    def _of_years(self, members: Collection[str]) -> list[Member]:
         """Give groups of a panel their years; return those without results in the last one."""
         t, scale = self._tables, self._scale
         if t.years is None:
@@ -214,6 +216,7 @@ class Sections:
         self.y = axis(t.years[["lower", "upper", "raw_mean"]], scale, bottom, top)
         x_of = dict(zip(self.when, self.x, strict=True))
         known = {member.label: member for member in self.groups}
+        position_of = {label: i for i, label in enumerate(t.d.level(group).labels)}
         ahead = {row[group]: row for row in t.expected.to_dict("records")}
         largest, without = float(t.years[t.d.size].max()), []
         for label, rows in t.years.groupby(group, sort=False):
@@ -221,8 +224,10 @@ class Sections:
             rows = rows.iloc[seen[0] : seen[-1] + 1]
             member = known.get(label)
             if member is None:
-                name = t.names[group][label]
-                member = Member(address(group, label), label, name, [])
+                above = self._above(t.d, group, position_of[label])
+                # What has no groups with results in the last year has no place on the page.
+                above = [place for place in above if place[1] in members]
+                member = Member(address(group, label), label, t.names[group][label], above)
                 without.append(member)
             self._draw_years(member, rows, [x_of[y] for y in rows[year]], largest)
             if label in ahead:

@@ -69,10 +69,11 @@ def report(
         has ``acceptable`` or ``excellent``, shares of students at 50 and 80 % or more, these stand
         beside those of :func:`hbm.shares`.
     title : str, optional
-        What stands at the top; made from what the model is of by default.
+        What stands at the top, such as the exam and its year; made from what the model is of by
+        default.
     compare : mapping of str to (pymc.Model, xarray.DataTree), or pandas.DataFrame, optional
         Other models of the same data with their fits, which :func:`hbm.compare` holds against this
-        one; or the table that it made.
+        one; or the table that it made, in which this one is called ``"the model of this page"``.
     checks : sequence of Diagnosis, PredictiveCheck or LooPit, optional
         Results of :func:`hbm.diagnose`, :func:`hbm.check_predictive` and :func:`hbm.loo_pit`, so
         that they are not made twice. By default all three are made here, of a panel with the last

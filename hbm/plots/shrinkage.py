@@ -52,8 +52,10 @@ def plot_shrinkage(
         area is its number of individuals, a line from there to a dot at its estimate, the pale
         interval of that, and a short line at the target, or one line across if all have the same.
         The target is called what the table says it is: its parent's mean or the population's, or,
-        with predictors, what is expected there of a group like it, and a second line says where it
-        would be without them.
+        with predictors, what is expected there of a group like it. A second line then says where it
+        would be without them, and where there are parents, one across where all would be without
+        those too. So from the latter to the second line is what the parents add to a target, and
+        from there to the target what the predictors do.
 
     Raises
     ------
@@ -145,10 +147,27 @@ def _draw_without_predictors(ax: Axes, rows: pd.DataFrame) -> list:
         return []
     pooling = inputs.numbers(rows, "pooling", 0, 1)
     way = inputs.numbers(rows, _PREDICTED) / np.where(pooling > 0, pooling, 1.0)
-    look = {"color": style.PURPLE, "marker": "_", "mew": 1, "ls": "", "zorder": 1.4}
-    width = 2 if len(rows) > style.MANY else 7
+    width, thick = (2, 1.0) if len(rows) > style.MANY else (7, 1.5)
+    look = {"color": style.PURPLE, "marker": "_", "mew": thick, "ls": "", "zorder": 1.4}
     ax.plot(np.arange(len(rows)), rows["target"] - way, ms=width, **look)
-    return ax.plot([], [], ms=14, label="… without predictors", **look)
+    handles = ax.plot([], [], ms=14, label="… without predictors", **look)
+    return handles + _draw_population(ax, rows, pooling)
+
+
+def _draw_population(ax: Axes, rows: pd.DataFrame, pooling: np.ndarray) -> list:
+    """Draw where all targets would be without predictors and parents, if they have parents.
+
+    The steps from there are those of the predictors, and of each level from the top to the parent.
+    """
+    columns, last = list(rows.columns), f"moved_{_parent(rows)}"
+    if last not in columns or not pooling.any():
+        return []
+    steps = columns[columns.index(_PREDICTED) : columns.index(last) + 1]
+    owed = sum(inputs.numbers(rows, column) for column in steps)
+    # All rows say the same, but for a product of averages being no average of products.
+    everywhere = (pooling * rows["target"] - owed).sum() / pooling.sum()
+    look = {"color": style.PURPLE, "ls": "--", "lw": 1, "zorder": 1}
+    return [ax.axhline(everywhere, label="mean of the population", **look)]
 
 
 def _parent(table: pd.DataFrame) -> str | None:
