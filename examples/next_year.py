@@ -15,6 +15,9 @@
 # schools) is taken off the second year's means; `--shift-left-in` keeps it. A panel is told it, or
 # expects to be surprised: its predictions are held against the means as they were published.
 #
+# Of the first course it leaves a page for people: what was expected of each school in the last
+# year, from the years before.
+#
 # Run `python examples/next_year.py --help`, or run the cells and then call `main([])`.
 
 # %%
@@ -130,7 +133,18 @@ def panel_held_against(tables, results, options):
                 x: float(fit["posterior"][x].mean()) for x in ("design_effect", "persistence")
             }
             rows.append(found.assign(course=course, year=year, form=form, **of_panel))
+    first, _ = next(iter(fits.fits))
+    last = max(key for key in fits.fits if key[0] == first)
+    page(options, *fits.fits[last], panels[last], first)
     return rows
+
+
+def page(options, model, fit, panel, course):
+    """Leave a page of a panel: what it says of the year after its last, before that came."""
+    title = f"{course}, {panel['year'].min()} to {panel['year'].max()}"
+    title += "" if options.workbook else " (simulated)"
+    found = hbm.check_predictive(model, fit, random_seed=options.seed)
+    common.page(options, model, fit, checks=[found], names=panel, title=title)
 
 
 def raw_means(tables, options):
@@ -139,7 +153,9 @@ def raw_means(tables, options):
     for (course, year), (this, following) in tables.items():
         cohort = next_means(this, following, options.shift_left_in)
         raw = this.set_index("school")["mean"][cohort["school"]].to_numpy()
-        cohort = cohort.rename(columns={"mean": "observed"}).assign(predicted=raw)
+        cohort = cohort.rename(columns={"mean": "observed"})
+        # The CRPS of a single number is how far off it is.
+        cohort = cohort.assign(predicted=raw, crps=(raw - cohort["observed"]).abs())
         rows.append(cohort.assign(course=course, year=year))
     return pd.concat(rows, ignore_index=True).assign(form="raw")
 
@@ -175,12 +191,12 @@ def with_band(rows):
     return rows.assign(band=pd.Categorical.from_codes(at, list(BANDS), ordered=True))
 
 
-def by_course(rows):
-    """Return a row a course and form: what intervals hold, in per cent, by band, of all pairs."""
+def coverage(rows, by):
+    """Return a row a course and form, or also year: what intervals hold, in per cent, by band."""
     rows = with_band(rows)
     for level in ("50", "89"):
         rows[f"{level} %"] = 100 * rows[f"inside_{level}"].astype(float)
-    of = {"index": ["course", "form"], "columns": "band", "values": ["50 %", "89 %"]}
+    of = {"index": by, "columns": "band", "values": ["50 %", "89 %"]}
     return rows.pivot_table(**of, observed=True)
 
 
@@ -236,10 +252,11 @@ def tell(rows, options):
     """Print what was found: of all pairs of years, and of those that a panel predicted."""
     pairs = by_pair(rows)
     common.say(options, pairs.to_string(float_format="{:.2f}".format, na_rep=""), "")
+    tell_coverage(rows[rows["form"] != "raw"], "pair of years", options)
     one_year = ~rows["form"].isin(PANELS)
     held = rows[one_year & (rows["form"] != "raw")]
     print(by_band(held).to_string(float_format="{:.2f}".format))
-    tell_courses(held, options)
+    tell_coverage(held, "course", options)
     print(in_words(pairs.drop(PANELS, level="form", errors="ignore")))
     if one_year.all():
         return
@@ -248,14 +265,15 @@ def tell(rows, options):
     kept = rows[there & (rows["form"] != "raw")]
     print("", "Of the pairs of years that a panel predicts:", sep="\n")
     print(by_band(kept).to_string(float_format="{:.2f}".format))
-    tell_courses(kept[kept["form"].isin(PANELS)], options)
+    tell_coverage(kept[kept["form"].isin(PANELS)], "course", options)
     print(panels_in_words(pairs))
 
 
-def tell_courses(rows, options):
-    """Print what intervals hold of each course, unless asked to be quiet."""
-    table = by_course(rows).to_string(float_format="{:.0f}".format, na_rep="")
-    common.say(options, "", "So many per cent of each course's means lie inside:", table, "")
+def tell_coverage(rows, of, options):
+    """Print what intervals hold of each course or pair of years, unless asked to be quiet."""
+    by = ["course", "form"] if of == "course" else ["course", "year", "form"]
+    table = coverage(rows, by).to_string(float_format="{:.0f}".format, na_rep="")
+    common.say(options, "", f"So many per cent of each {of}'s means lie inside:", table, "")
 
 
 def in_words(pairs):

@@ -193,6 +193,23 @@ def next_year(options, model, fit, seen, kept_back):
 
 
 # %% [markdown]
+# ## Could the model have produced such data?
+#
+# Other schools of the population that it learned, in other years, and what their results would be
+# like: how far do ours fall outside?
+
+
+# %%
+def check(options, model, fit):
+    found = hbm.check_predictive(model, fit, new_groups=True, random_seed=options.seed)
+    outside = found.table[found.table["verdict"] != "as expected"]
+    told = "; ".join(f"{row.meaning}: {row.verdict}" for row in outside.itertuples())
+    told = told or f"all {len(found.table)} statistics are as expected"
+    common.say(options, found, f"What the check finds: {told}.", "")
+    return found
+
+
+# %% [markdown]
 # ## A page for people
 #
 # For each school its years, whether it changed and what next year may bring, in words and for
@@ -201,11 +218,10 @@ def next_year(options, model, fit, seen, kept_back):
 
 
 # %%
-def page(options, model, fit, diagnosis, seen):
+def page(options, model, fit, checks, seen):
     years = f"{seen['year'].min()} to {seen['year'].max()}"
-    found = hbm.check_predictive(model, fit, new_groups=True, random_seed=options.seed)
     title = f"{options.course}, {years}{'' if options.workbook else ' (simulated)'}"
-    common.page(options, model, fit, checks=[diagnosis, found], names=seen, title=title)
+    common.page(options, model, fit, checks=checks, names=seen, title=title)
 
 
 # %% [markdown]
@@ -225,7 +241,7 @@ def main(argv=None):
     look_at_schools(options, fit, seen)
     who_changed(options, fit)
     next_year(options, model, fit, seen, kept_back)
-    page(options, model, fit, diagnosis, seen)
+    page(options, model, fit, [diagnosis, check(options, model, fit)], seen)
 
 
 if __name__ == "__main__":

@@ -309,10 +309,16 @@ def check(ranks):
             assert bad.empty, f"{quantity}, {level}:\n{bad.to_string()}"
 
 
+# Of its first 300 the ranks of nu are not uniform (p = 3e-5, of 22 tests); of the 600 after these
+# they are (p = 0.21), and so they are of 300 of another seed (p = 0.21).
+N_SETS = {"exams.nested with predictors": 900}
+
+
 @pytest.mark.calibration
 @pytest.mark.parametrize("name", CASES)
 def test_calibration(name):
-    check(calibrate(name, 300))  # tests/benchmarks/calibration.py prints its coverage in short
+    # tests/benchmarks/calibration.py prints its coverage in short.
+    check(calibrate(name, N_SETS.get(name, 300)))
 
 
 @pytest.mark.slow

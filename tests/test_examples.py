@@ -159,7 +159,7 @@ def test_cells_are_told_and_importing_does_no_work(name, monkeypatch, tmp_path, 
 
 def test_coverage_of_next_year_is_told_by_course(monkeypatch):
     monkeypatch.syspath_prepend(str(EXAMPLES))
-    by_course = importlib.import_module("next_year").by_course
+    coverage = importlib.import_module("next_year").coverage
     rows = pd.DataFrame(
         [
             ("Art 30", 2016, "panel", 9, True, True),
@@ -170,7 +170,7 @@ def test_coverage_of_next_year_is_told_by_course(monkeypatch):
         ],
         columns=["course", "year", "form", "n_students", "inside_50", "inside_89"],
     )
-    table = by_course(rows)
+    table = coverage(rows, ["course", "form"])
     assert table.columns.tolist() == [
         (interval, band) for interval in ("50 %", "89 %") for band in ("under 10", "10–29", "100+")
     ]
@@ -179,6 +179,9 @@ def test_coverage_of_next_year_is_told_by_course(monkeypatch):
     assert table.loc[("Art 30", "panel"), ("89 %", "under 10")] == 100
     assert table.loc[("Music 30", "panel"), ("89 %", "10–29")] == 0
     assert table.loc[("Art 30", "clustered")].isna().sum() == 4
+    by_pair = coverage(rows, ["course", "year", "form"])
+    assert by_pair["50 %", "under 10"].loc["Art 30", [2016, 2017], "panel"].tolist() == [100, 0]
+    assert by_pair.loc[("Art 30", 2017, "panel"), ("89 %", "100+")] == 100
 
 
 # With so few draws the checks of convergence fail, as they should, and so may those of Pareto k.
@@ -227,14 +230,22 @@ class TestRun:
         assert "A page for people is pictures/alberta/page.html" in printed
         page = (folder / "page.html").read_text(encoding="utf-8")
         assert "(simulated)</h1>" in page
-        assert "Which model predicts a school best" in page
+        # Of the model that knows the size, with its checks.
+        assert "Of 2 models, that of this page." in page
+        assert "what is expected of a school like it" in page
+        assert "Yes: each school left out is predicted as well as the model says." in page
         assert "school_name" in sheets["league"]
         assert re.search(r"^partial pooling +-?\d+\.", printed, re.M)
         assert re.search(r"^ *new school of a new authority +0\.[5-7]", printed, re.M)
-        # The same schools, new ones, new ones with the size known, and the article's.
-        assert len(re.findall("^Posterior predictive check", printed, re.M)) == 4
+        # The same schools and new ones, both with the size known, and the article's.
+        assert len(re.findall("^Posterior predictive check", printed, re.M)) == 5
         of_new = re.findall(r"new schools from the population\nThe model (\w+) \(p", printed)
         assert of_new == ["fails", "passes"]
+        # Of Beta students the shares at or above a mark are right as well, but for the article's.
+        of_same = re.findall(r"new students of the same schools\nThe model (\w+) \(p", printed)
+        assert of_same == ["passes", "passes", "fails"]
+        assert len(re.findall(r"^  ok +students at [58]0 % or above", printed, re.M)) >= 2
+        assert "Without intake a league table is not school quality." in printed
         left_out = re.findall(r"^(Predictions|Each) .*left out (.*)$", printed, re.M)
         too_high = (
             "are not right: they are too high for small schools, next to those for large ones."
@@ -282,7 +293,7 @@ class TestRun:
         # The model that looks at the published sds; small schools' are small by chance as often.
         assert float(spread[3][0]) == pytest.approx(0.194, abs=0.004)
 
-    def test_next_year_on_three_simulated_years(self, run, monkeypatch):
+    def test_next_year_on_three_simulated_years(self, run, monkeypatch, tmp_path):
         results = hbm.load_dataset("diploma")
         three_years = results[results["year"] <= results["year"].min() + 2]
         monkeypatch.setattr(hbm, "load_dataset", {"diploma": three_years}.get)
@@ -290,8 +301,13 @@ class TestRun:
         assert re.search(r"^In 2 pairs of years .* raw means in [0-2], and", printed, re.M)
         assert re.search(r"^clustered +under 10", printed, re.M)
         assert re.search(r"^Mathematics 30-1 +clustered( +\d+){8}$", printed, re.M)
+        assert len(re.findall(r"^ .* panel, drawn( +\d+){8}$", printed, re.M)) == 2
         assert re.search(r"^panel, drawn +under 10", printed, re.M)
         assert re.search(r"^In 1 pairs of years the panel is closer .* in [01], and", printed, re.M)
+        page = (tmp_path / "pictures/next_year/page.html").read_text(encoding="utf-8")
+        first = int(results["year"].min())
+        assert f"<h1>Mathematics 30-1, {first} to {first + 1} (simulated)</h1>" in page
+        assert f"Expected in {first + 2}" in page
 
     def test_panel(self, run, tmp_path):
         printed = run("panel", "--out", str(tmp_path))
@@ -310,6 +326,8 @@ class TestRun:
         # One standard error is 2 points.
         inside = re.search(r"^89 % intervals hold (\d+) % of the means", printed, re.M)
         assert 81 <= int(inside[1]) <= 97
+        assert re.search(r"^The model (passes|fails) \(p = ", printed, re.M)
+        assert re.search(r"^What the check finds: \S.*\.$", printed, re.M)
         assert "Expected in 2019" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
     def test_quiet(self, run, tmp_path):

@@ -50,6 +50,12 @@ def smallest_ess(fit):
     return round(checks["bulk ESS"])
 
 
+def fails_by(check):
+    """Return the names of the statistics by which a predictive check fails."""
+    table = check.table
+    return ", ".join(table.loc[table["verdict"] != "as expected", "statistic"])
+
+
 def show(title, rows):
     """Print a table under a title, and leave its rows in the folder of `ROWS`, if that is set."""
     print(f"\n{title}\n{pd.DataFrame(rows).to_string(index=False)}", flush=True)

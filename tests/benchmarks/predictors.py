@@ -1,8 +1,8 @@
 """What knowing the size of schools mends, over courses and years of a workbook.
 
 Each table is fitted by `hbm.exams.nested` with and without `predictors=["log_n_students"]`. Does
-the check with new schools pass, what is a school left out predicted with, and is the next year
-predicted better, whose provincial mean is taken for known?
+the check with new schools pass, or which statistics fail, what is a school left out predicted with,
+and is the next year predicted better, whose provincial mean is taken for known?
 """
 
 import functools
@@ -51,6 +51,7 @@ def main():
             model, fit = fits[form][course, year]
             check = hbm.check_predictive(model, fit, new_groups=True, random_seed=1)
             row |= {f"p {form}": round(check.p_value, 4)}
+            row |= {f"fails by {form}": measuring.fails_by(check)}
             elpd[form] = hbm.loo(model, fit, "school").elpd_i
             if (year + 1) in sizes[course]:
                 following = hbm.exam_table(results, course=course, year=year + 1)
@@ -66,7 +67,7 @@ def main():
     measuring.show("The size of schools known: check of new schools, elpd, points", rows)
     table = pd.DataFrame(rows)
     row = {"tables": len(table)}
-    row |= {f"pass {form}": int((table[f"p {form}"] >= 0.01).sum()) for form in FORMS}
+    row |= {f"pass {form}": int((table[f"fails by {form}"] == "").sum()) for form in FORMS}
     row |= {"elpd higher": int((table["elpd gained"] > 0).sum())}
     measuring.show("Of these", [row])
     found = pd.concat(next_year)
