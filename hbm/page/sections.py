@@ -113,17 +113,16 @@ class Sections:
             found.append((words_of(above), address(above, label), name))
         return found
 
-    def _member(self, level: str, position: int, label: str) -> Member:
+    def _member(self, d: Description, level: str, position: int, label: str) -> Member:
         name = self._tables.names[level][label]
-        above = self._above(self._tables.view, level, position)
-        return Member(address(level, label), label, name, above)
+        return Member(address(level, label), label, name, self._above(d, level, position))
 
     def _of_level(self, level: str) -> list[Member]:
         """Return what is said of the members of an upper level, by name."""
         scale, d, found = self._scale, self._tables.view, []
         below = plural(d.below(level))
         for position, row in enumerate(self._tables.parents[level].to_dict("records")):
-            member = self._member(level, position, row[level])
+            member = self._member(d, level, position, row[level])
             member.cells = {
                 words_of(below): f"{row[f'n_{below}']:,}",
                 words_of(d.size.removeprefix("n_")): f"{row[d.size]:,}",
@@ -150,7 +149,7 @@ class Sections:
         others, changed, found = self._others(), self._changed(), []
         rows = zip(t.groups.to_dict("records"), strips, strict=True)
         for position, (row, own_strip) in enumerate(rows):
-            member = self._member(d.group, position, row[d.group])
+            member = self._member(d, d.group, position, row[d.group])
             member.cells = {
                 words_of(d.size.removeprefix("n_")): f"{row[d.size]:,}",
                 "raw mean": scale.number(row["raw_mean"]),
@@ -224,10 +223,9 @@ class Sections:
             rows = rows.iloc[seen[0] : seen[-1] + 1]
             member = known.get(label)
             if member is None:
-                above = self._above(t.d, group, position_of[label])
+                member = self._member(t.d, group, position_of[label], label)
                 # What has no groups with results in the last year has no place on the page.
-                above = [place for place in above if place[1] in members]
-                member = Member(address(group, label), label, t.names[group][label], above)
+                member.above = [place for place in member.above if place[1] in members]
                 without.append(member)
             self._draw_years(member, rows, [x_of[y] for y in rows[year]], largest)
             if label in ahead:

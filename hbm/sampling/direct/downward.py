@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from hbm.sampling.direct.grids import called_from_python, compiled, plus, position, value_at
+from hbm.sampling.direct.grids import LEAST, called_from_python, compiled, plus, position, value_at
 from hbm.sampling.direct.inverse import draw
 from hbm.students.summary_density import size_of
 
@@ -34,14 +34,16 @@ def _taps(at, n, out):
 
 
 @called_from_python
-def downward(thetas, shifts, middles, nodes, tree, grids, logs, n_points, of_group, messages,
+def downward(thetas, shifts, middles, nodes, tree, grids, logs, n_points, relative, messages,
              start, step, which, rows, uniform, effects, log_nu):  # fmt: skip
     """Draw all effects for each of a few θ that went :func:`hbm.sampling.direct.tree.upward`.
 
     Parameters
     ----------
-    thetas, shifts, middles, nodes, tree, grids, n_points, of_group, messages, start, step
+    thetas, shifts, middles, tree, grids, n_points, relative, messages, start, step
         As there.
+    nodes : numpy.ndarray, shape (n, n_excesses)
+        As for :func:`hbm.sampling.direct.marginal.marginals`.
     logs : tuple
         Log densities of the pairs of effects, where each group's begin, and of how many excesses
         they are.
@@ -61,33 +63,36 @@ def downward(thetas, shifts, middles, nodes, tree, grids, logs, n_points, of_gro
     n_nodes, n_groups = len(node_parent), len(parent)
     n_levels = thetas.shape[1] - 3
     work, taps = np.empty((3, 121)), np.empty(6)
-    f, own_f = np.empty(max(6, n_x.max())), np.empty(_MOST)
+    f, own_f = np.empty(max(6, n_points, n_eta.max(), n_x.max())), np.empty(_MOST)
     for i_draw in range(len(which)):
         b, to = which[i_draw], rows[i_draw]
-        theta, u = thetas[b], uniform[i_draw]
-        if top_sd > 0:
-            grid = (start[b, 0], step[b, 0], 0.0, 0.0)
-            effects[to, 0] = draw(messages[b, 0], n_points, grid, top_mean, top_sd, u[0], work)
-        else:
-            effects[to, 0] = top_mean
-        for a in range(1, n_nodes):
+        for a in range(n_nodes):
+            if a == 0 and top_sd == 0:
+                effects[to, a] = top_mean
+                continue
+            for i in range(n_points):
+                f[i] = messages[a, i, b]
+            at = top_mean if a == 0 else effects[to, node_parent[a]]
+            sd = top_sd if a == 0 else thetas[b, node_level[a]]
             grid = (start[b, a], step[b, a], 0.0, 0.0)
-            effects[to, a] = draw(messages[b, a], n_points, grid, effects[to, node_parent[a]],
-                                 theta[node_level[a]], u[a], work)  # fmt: skip
-        scale_of = 1 + theta[n_levels + 2]
-        for s in range(n_groups):
-            n_g, n_h, n_kinds = n_eta[s], n_x[s], kinds_of[s]
-            scale = scale_of ** power[s] if power[s] > 0 else 1.0
+            effects[to, a] = draw(f, n_points, grid, at, sd, uniform[i_draw, a], work)
+    for s in range(n_groups):
+        n_g, n_h, n_kinds = n_eta[s], n_x[s], kinds_of[s]
+        long = n_kinds * n_h
+        for i_draw in range(len(which)):
+            b, to = which[i_draw], rows[i_draw]
+            theta, u = thetas[b], uniform[i_draw]
+            scale = (1 + theta[n_levels + 2]) ** power[s] if power[s] > 0 else 1.0
             if curve[s] > 0:
                 grid = (first[s], apart[s], anchor[s], curve[s] * scale)
             else:
                 grid = (first[s] * scale, apart[s] * scale, anchor[s], 0.0)
-            own = of_group[b, at_eta[s] : at_eta[s] + n_g]
-            eta = draw(own, n_g, grid, plus(effects[to, parent[s]], shifts[b, s]),
+            for g in range(n_g):
+                f[g] = math.log(max(relative[at_eta[s] + g, b], LEAST))
+            eta = draw(f, n_g, grid, plus(effects[to, parent[s]], shifts[b, s]),
                        theta[n_levels - 1], u[n_nodes + s], work)  # fmt: skip
             effects[to, n_nodes + s] = eta
             i = _taps(position(grid, eta), n_g, taps)
-            long = n_kinds * n_h
             for h in range(n_h):
                 f[h] = 0.0
             for j in range(6):
@@ -96,14 +101,14 @@ def downward(thetas, shifts, middles, nodes, tree, grids, logs, n_points, of_gro
                     c = taps[j] * (nodes[b, kind] if n_kinds > 1 else 1.0)
                     for h in range(n_h):
                         f[h] += c * table[row + kind * n_h + h]
-            middle, tau = middles[b, s], theta[n_levels + 1]
+            middle, tau, u_nu = middles[b, s], theta[n_levels + 1], u[n_nodes + n_groups + s]
             if size[s] > 0:
-                n_h, grid = _of_log_nu(f, n_h, x_first[s], x_apart[s], size[s], middle, theta,
-                                       own_f)  # fmt: skip
-                log_nu[to, s] = draw(own_f, n_h, grid, middle, tau, u[n_nodes + n_groups + s], work)
+                n_own, grid = _of_log_nu(f, n_h, x_first[s], x_apart[s], size[s], middle, theta,
+                                         own_f)  # fmt: skip
+                log_nu[to, s] = draw(own_f, n_own, grid, middle, tau, u_nu, work)
             else:
-                log_nu[to, s] = draw(f, n_h, (x_first[s], x_apart[s], 0.0, 0.0), middle, tau,
-                                    u[n_nodes + n_groups + s], work)  # fmt: skip
+                grid = (x_first[s], x_apart[s], 0.0, 0.0)
+                log_nu[to, s] = draw(f, n_h, grid, middle, tau, u_nu, work)
 
 
 @compiled

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hbm.sampling.direct.downward import downward
+from hbm.sampling.direct.marginal import marginals
 from hbm.sampling.direct.problem import Problem
 from hbm.sampling.direct.tables import Tables
 from hbm.sampling.direct.tree import upward
@@ -20,8 +21,8 @@ __all__ = ["draw_effects", "log_densities", "log_likelihoods"]
 
 Floats = NDArray[np.float64]
 
-_MOST_NUMBERS = 400_000  # of a block: they stay in the processor's cache
-_LONGEST_BLOCK = 32
+_LONGEST_BLOCK = 32  # of θ, which are worked on side by side, in the processor's cache
+_MOST_NUMBERS = 4_000_000
 
 
 def log_densities(problem: Problem, tables: Tables, z: Floats, threads: int = 1) -> Floats:
@@ -38,8 +39,8 @@ def log_likelihoods(problem: Problem, tables: Tables, thetas: Floats, threads: i
     """Return log p(data | θ): shape (n,)."""
     result = np.empty(len(thetas))
 
-    def work(block: slice, room: "_Room") -> None:
-        room.up(problem, tables, thetas[block], result[block], False)
+    def work(block: slice) -> None:
+        _upward(problem, tables, thetas[block], result[block])
 
     _share_out(problem, tables, len(thetas), threads, work)
     return result
@@ -69,15 +70,14 @@ def draw_effects(
     ends = np.append(0, np.cumsum(counts))
     seed = int(rng.integers(2**63))
 
-    def work(block: slice, room: "_Room") -> None:
+    def work(block: slice) -> None:
         here = thetas[own[block]]
-        seen = room.up(problem, tables, here, np.empty(len(here)), True)
+        of_theta, sent = _upward(problem, tables, here, np.empty(len(here)))
         to = rows[ends[block.start] : ends[block.stop]]
         # Its own stream of numbers, whatever thread works on it.
         stream = np.random.Generator(np.random.SFC64([seed, block.start]))
         downward(
-            *seen, problem.tree, tuple(tables.grids), tables.logs, tables.n_points, room.of_group,
-            room.messages, room.start, room.step,
+            *of_theta, problem.tree, tuple(tables.grids), tables.logs, tables.n_points, *sent,
             np.repeat(np.arange(len(here)), counts[block]), to,
             stream.random((len(to), n_nodes + 2 * n_groups)), effects, log_nu,
         )  # fmt: skip
@@ -89,25 +89,20 @@ def draw_effects(
     return effects, log_nu
 
 
-class _Room:
-    """Where a thread works."""
-
-    def __init__(self, problem: Problem, tables: Tables, n: int) -> None:
-        n_nodes = len(problem.tree[0])
-        self.of_group = np.empty((n, tables.grids.n_all))
-        self.messages = np.empty((n, n_nodes, tables.n_points))
-        self.start, self.step = np.empty((n, n_nodes)), np.empty((n, n_nodes))
-
-    def up(self, problem: Problem, tables: Tables, thetas: Floats, out: Floats, keep: bool) -> Any:
-        """Go upward, and return what a way down goes by of θ."""
-        n_plain = problem.n_levels + 3
-        plain = np.ascontiguousarray(thetas[:, :n_plain])
-        seen = plain, *problem.moved(thetas), tables.nodes(plain[:, -1])
-        upward(
-            *seen, problem.tree, tables.sites, tuple(tables.grids), tables.tables, tables.n_points,
-            tables.reach, keep, out, self.of_group, self.messages, self.start, self.step,
-        )  # fmt: skip
-        return seen
+def _upward(problem: Problem, tables: Tables, thetas: Floats, out: Floats) -> Any:
+    """Go upward, and return what a way down goes by: of θ, of groups, and of all above."""
+    n, n_nodes, n_groups = len(thetas), len(problem.tree[0]), len(problem.d.n)
+    plain = np.ascontiguousarray(thetas[:, : problem.n_levels + 3])
+    shifts, middles = problem.moved(thetas)
+    nodes, grids = tables.nodes(plain[:, -1]), tuple(tables.grids)
+    relative, top = np.empty((tables.grids.n_all, n)), np.empty((n_groups, n))
+    marginals(plain, middles, nodes, grids, tables.tables, relative, top)
+    messages, start, step = np.empty((n_nodes, tables.n_points, n)), *np.empty((2, n, n_nodes))
+    upward(
+        plain, shifts, middles, problem.tree, tables.sites, grids, relative, top, tables.n_points,
+        tables.reach, out, messages, start, step,
+    )  # fmt: skip
+    return (plain, shifts, middles, nodes), (relative, messages, start, step)
 
 
 def _share_out(
@@ -115,7 +110,7 @@ def _share_out(
     tables: Tables,
     n: int,
     threads: int,
-    work: Callable[[slice, Any], None],
+    work: Callable[[slice], None],
 ) -> None:
     each = tables.grids.n_all + len(problem.tree[0]) * tables.n_points
     length = int(np.clip(_MOST_NUMBERS // each, 1, _LONGEST_BLOCK))
@@ -123,9 +118,8 @@ def _share_out(
     threads = max(1, min(threads, len(blocks), os.cpu_count() or 1))
 
     def some(first: int) -> None:
-        room = _Room(problem, tables, length)
         for block in blocks[first::threads]:
-            work(block, room)
+            work(block)
 
     if threads == 1:
         some(0)

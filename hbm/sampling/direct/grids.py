@@ -10,10 +10,23 @@ from typing import Any
 
 from numba import njit
 
-__all__ = ["LOG_ROOT_2PI", "called_from_python", "compiled", "integral", "maximum", "plus",
-           "point", "position", "spacing", "value_at"]  # fmt: skip
+__all__ = [
+    "LEAST",
+    "LOG_ROOT_2PI",
+    "LOWEST",
+    "called_from_python",
+    "compiled",
+    "integral",
+    "maximum",
+    "plus",
+    "point",
+    "position",
+    "spacing",
+    "value_at",
+]
 
 LOG_ROOT_2PI = math.log(2 * math.pi) / 2
+LEAST, LOWEST = 1e-300, -690.0  # what densities below are taken to be, and about its log
 _REACH = 6  # own points each side of an integrand's maximum, 0.9 standard deviations apart
 _APART = 0.9
 

@@ -10,70 +10,113 @@ grid, exp(−(e − m)²/2τ²) = exp(−e²/2τ²) exp(−m²/2τ²) ρ^j, ρ =
 each mean takes points of its own, around the maximum of its integrand and as far apart as that is
 wide, at which the log density is interpolated; with τ → 0 it becomes the value at the mean. Nothing
 is clipped.
+
+Sums are made for many θ side by side, which is what processors are fast at. A parent's messages add
+up as logs; to take few of these, they are multiplied for as long as the product is a plain number.
 """
 
 import math
 
 from hbm.sampling.direct.curve import message_of_curve
-from hbm.sampling.direct.grids import LOG_ROOT_2PI, compiled, integral
+from hbm.sampling.direct.grids import LEAST, LOG_ROOT_2PI, compiled, integral
 
 __all__ = ["by_powers", "message"]
 
 _LARGEST = 500.0  # exponents beyond which a sum by powers could overflow
 _LEAST = 1e-200  # a sum by powers that is less has lost digits
+_PLAIN = 1e140  # products up to here, and down to its inverse, are left as they are
 
 
 @compiled
-def by_powers(c, top, n, start, step, tau, first, apart, k, out, work):
-    """Add log ∫ exp(top) c(e) N(e; m, tau) de to `out`, for k means m of an even grid.
+def by_powers(c, top, step, start, tau, first, apart, curved, k, out, product, does, work, row):
+    """Add log ∫ exp(top) c(e) N(e; m, tau) de to log messages, for k means m and many θ.
 
-    Says whether the sums have their digits; if not, `out` is as it was. `c` may be `work[0]`.
+    Parameters
+    ----------
+    c : numpy.ndarray, shape (n, n_theta)
+        Densities at the n points of a grid, relative to about their greatest.
+    top : numpy.ndarray, shape (n_theta,)
+        Log of what they are relative to.
+    step, start, tau : numpy.ndarray, shape (n_theta,)
+        Grids, and standard deviations of the Normal.
+    first, apart : numpy.ndarray, shape (n_theta,)
+        Grids of the means.
+    curved : bool
+        Whether grids are curved, of which there are no such sums.
+    k : int
+        Number of means.
+    out, product : numpy.ndarray, shape (k or more, n_theta)
+        Changed: a message is `out` and the log of `product`.
+    does : numpy.ndarray of bool, shape (n_theta,)
+        Overwritten: for which θ the sums have their digits. For others nothing is changed.
+    work : numpy.ndarray, shape (4, n and k or more, n_theta)
+        Overwritten.
+    row : numpy.ndarray, shape (9, n_theta)
+        Overwritten.
     """
-    j = (n - 1) // 2
-    middle = start + j * step
-    half = (n - j) * step
-    far = max(abs(first - middle), abs(first + (k - 1) * apart - middle))
-    if tau < step or half * max(far, half) > _LARGEST * tau * tau:
-        return False
+    n, n_theta = c.shape
     d, rho, right, left = work[0], work[1], work[2], work[3]
-    inverse = 1 / (tau * tau)
-    bend = step * step * inverse
-    largest = d[j] = c[j]
-    turn, once = math.exp(-bend), math.exp(-bend / 2)
-    kernel, ratio = once, once * turn
-    for g in range(1, j + 1):
-        d[j - g] = c[j - g] * kernel
-        d[j + g] = c[j + g] * kernel
-        largest = max(largest, d[j - g], d[j + g])
-        kernel *= ratio
-        ratio *= turn
-    for g in range(2 * j + 1, n):
-        d[g] = c[g] * kernel
-        largest = max(largest, d[g])
-        kernel *= ratio
-        ratio *= turn
-    if largest < _LEAST:
-        return False
-    rho[0] = math.exp(step * (first - middle) * inverse)
-    ratio = math.exp(step * apart * inverse)
-    for i in range(1, k):
-        rho[i] = rho[i - 1] * ratio
+    middle, inverse, turn, kernel, ratio, by = row[0], row[1], row[2], row[3], row[4], row[5]
+    largest, least, most = row[6], row[7], row[8]
+    j = (n - 1) // 2
+    for b in range(n_theta):
+        middle[b] = start[b] + j * step[b]
+        half, last = (n - j) * step[b], first[b] + (k - 1) * apart[b]
+        far = max(abs(first[b] - middle[b]), abs(last - middle[b]))
+        does[b] = tau[b] >= step[b] and half * max(far, half) <= _LARGEST * tau[b] ** 2
+        does[b] = does[b] and not curved
+        inverse[b] = 1 / tau[b] ** 2 if does[b] else 0.0
+        once = math.exp(-(step[b] ** 2) * inverse[b] / 2)
+        turn[b] = once * once
+        kernel[b], ratio[b] = once, once * turn[b]
+        rho[0, b] = math.exp(step[b] * (first[b] - middle[b]) * inverse[b])
+        by[b] = math.exp(step[b] * apart[b] * inverse[b])
+        largest[b] = d[j, b] = c[j, b]
+        least[b] = most[b] = 1.0
+    for g in range(1, n - j):  # of an even number of points the last has none opposite
+        for b in range(n_theta):
+            d[j + g, b] = c[j + g, b] * kernel[b]
+            largest[b] = max(largest[b], d[j + g, b])
+        for b in range(n_theta if g <= j else 0):
+            d[j - g, b] = c[j - g, b] * kernel[b]
+            largest[b] = max(largest[b], d[j - g, b])
+        for b in range(n_theta):
+            kernel[b] *= ratio[b]
+            ratio[b] *= turn[b]
     for i in range(k):
-        right[i] = d[n - 1]
-        left[i] = 0.0
+        for b in range(n_theta):
+            if i > 0:
+                rho[i, b] = rho[i - 1, b] * by[b]
+            right[i, b], left[i, b] = d[n - 1, b], 0.0
     for g in range(n - 2, j - 1, -1):
         for i in range(k):
-            right[i] = right[i] * rho[i] + d[g]
+            for b in range(n_theta):
+                right[i, b] = right[i, b] * rho[i, b] + d[g, b]
     for i in range(k):
-        rho[i] = 1 / rho[i]
+        for b in range(n_theta):
+            rho[i, b] = 1 / rho[i, b]
     for g in range(j):
         for i in range(k):
-            left[i] = (left[i] + d[g]) * rho[i]
-    constant = top + math.log(step / tau) - LOG_ROOT_2PI
+            for b in range(n_theta):
+                left[i, b] = (left[i, b] + d[g, b]) * rho[i, b]
     for i in range(k):
-        m = first + i * apart - middle
-        out[i] += math.log(right[i] + left[i]) - m * m * inverse / 2 + constant
-    return True
+        for b in range(n_theta):
+            right[i, b] += left[i, b]
+            left[i, b] = right[i, b] * product[i, b]
+            least[b], most[b] = min(least[b], left[i, b]), max(most[b], left[i, b])
+    for b in range(n_theta):
+        does[b] = does[b] and largest[b] >= _LEAST
+        if not does[b]:
+            continue
+        constant = top[b] + math.log(step[b] / tau[b]) - LOG_ROOT_2PI
+        plain = least[b] >= 1 / _PLAIN and most[b] <= _PLAIN
+        for i in range(k):
+            m = first[b] + i * apart[b] - middle[b]
+            out[i, b] += constant - m * m * inverse[b] / 2
+            if not plain:
+                out[i, b] += math.log(product[i, b]) + math.log(max(right[i, b], LEAST))
+                left[i, b] = 1.0
+            product[i, b] = left[i, b]
 
 
 @compiled
@@ -90,20 +133,11 @@ def message(f, n, grid, tau, first, apart, k, out, work):
         Standard deviation, 0 or more.
     out : numpy.ndarray, shape (k,) or more
         Changed.
-    work : numpy.ndarray, shape (4, n or k or more)
+    work : numpy.ndarray, shape (3, n or more)
         Overwritten.
     """
-    start, step, anchor, curve = grid
-    if curve > 0:
+    if grid[3] > 0:
         message_of_curve(f, n, grid, tau, first, apart, k, out, work)
         return
-    if tau >= step:
-        top = -1e300
-        for g in range(n):
-            top = max(top, f[g])
-        for g in range(n):
-            work[0, g] = math.exp(f[g] - top) if f[g] - top > -690.0 else 0.0
-        if by_powers(work[0], top, n, anchor + start, step, tau, first, apart, k, out, work):
-            return
     for i in range(k):
         out[i] += integral(f, n, grid, first + i * apart, tau)

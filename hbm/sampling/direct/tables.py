@@ -273,10 +273,10 @@ def _fill(problem, grids, kinds):
         tops[some, i] = np.maximum.reduceat(of_row, np.cumsum(n_eta[some]) - n_eta[some])
         alone = n_kinds[of] == 1
         heights[(grids.at_eta[of] + g[starts])[alone]] = np.exp(of_row - tops[of, 0])[alone]
-        # The shares by log nu, then by eta, for sums over log nu; the logs the other way round.
+        # The shares by log nu, then by excess and eta, for sums over log nu; logs the other way.
         logs[at_table[group] + (g * n_kinds[group] + i) * n_x[group] + h] = value
         share = np.exp(value - of_row[row])
-        at = at_table[group] + i * cells[group] + h * n_eta[group] + g
+        at = at_table[group] + (h * n_kinds[group] + i) * n_eta[group] + g
         shares[at] = np.where(share > 1e-150, share, 0.0)
     return (
         (shares, at_table, levels, at_level, heights, tops, n_kinds, logs),

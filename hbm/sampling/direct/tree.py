@@ -17,21 +17,10 @@ import math
 
 import numpy as np
 
-from hbm.sampling.direct.grids import called_from_python, compiled, integral, plus, value_at
+from hbm.sampling.direct.grids import LEAST, LOWEST, called_from_python, compiled, plus
 from hbm.sampling.direct.line import by_powers, message
-from hbm.students.summary_density import size_of
 
 __all__ = ["place", "upward"]
-
-_LEAST = 1e-300
-_NO_WEIGHT = 1e-40
-_NARROW = 0.5  # sd of log nu below which weights of neighbours may have other signs
-_CANCELLED = 0.1
-_SMOOTH = 0.2  # spacing of log nu, in sds of its likelihood, at which that is interpolated itself
-_size_of = compiled(size_of)
-# Gauss and Hermite's seven points of a standard Normal.
-_ROOTS, _SHARES = np.polynomial.hermite_e.hermegauss(7)
-_SHARES = _SHARES / _SHARES.sum()
 
 
 @compiled
@@ -103,136 +92,9 @@ def place(theta, shift, middle, tree, sites, reach, n_points, start, step, mean,
         start[a], step[a] = mean[a] - reach * sd[a], 2 * reach * sd[a] / (n_points - 1)
 
 
-@compiled
-def _weights_of_log_nu(middle, tau, start, step, n, estimate, precision, out):
-    """Weigh a grid of log nu so that Σ out f is ∫ f N(middle, tau); return first and last of it.
-
-    Where tau is narrower than the spacing, f is taken as a Normal likelihood times what is smooth
-    enough to be interpolated: Gauss and Hermite's points are those of the Normals' product. That
-    is for grids that are fine beside the likelihood.
-    """
-    for h in range(n):
-        out[h] = 0.0
-    if tau >= step:
-        # From the point nearest to the middle outwards: exp(−(a + j)² b) by two products a point.
-        nearest = int(min(max(round((middle - start) / step), 0), n - 1))
-        z = (start + nearest * step - middle) / tau
-        by = step / tau
-        norm = by / 2.5066282746310002 * math.exp(-z * z / 2)
-        turn = math.exp(-by * by)
-        first, last = nearest, nearest
-        weight, ratio = norm, math.exp(-z * by - by * by / 2)
-        for h in range(nearest, n):
-            if weight < _NO_WEIGHT:
-                break
-            out[h] = weight
-            last = h
-            weight *= ratio
-            ratio *= turn
-        ratio = math.exp(z * by - by * by / 2)
-        weight = norm * ratio
-        for h in range(nearest - 1, -1, -1):
-            if weight < _NO_WEIGHT:
-                break
-            out[h] = weight
-            first = h
-            ratio *= turn
-            weight *= ratio
-        return first, last + 1
-    whole = 1 + precision * tau * tau
-    width = tau / math.sqrt(whole)
-    centre = (middle + precision * tau * tau * estimate) / whole
-    away = middle - estimate
-    norm = math.exp(-away * away * precision / whole / 2) / math.sqrt(whole)
-    first, last = n, 0
-    for q in range(7):
-        i, t = _six_points((centre + width * _ROOTS[q] - start) / step, n)
-        first, last = min(first, i), max(last, i + 6)
-        for j in range(6):
-            c = norm * _SHARES[q]
-            for other in range(6):
-                if other != j:
-                    c *= (t - other) / (j - other)
-            z = start + (i + j) * step - estimate
-            out[i + j] += c * math.exp(z * z * precision / 2)
-    return first, last
-
-
-@compiled
-def _weights_of_size(middle, theta, n, start, step, n_x, out):
-    """Weigh a grid of the log of the size of a mean's law so that Σ out f is ∫ f, log nu Normal."""
-    n_levels = len(theta) - 3
-    tau, excess = theta[n_levels + 1], theta[n_levels + 2]
-    for h in range(n_x):
-        out[h] = 0.0
-    fine = min(0.6, 0.3 / tau) if tau > 0 else 0.6
-    n_points = math.ceil(5.5 / fine)
-    first, last = n_x, 0
-    for q in range(-n_points, n_points + 1):
-        z = q * fine
-        size = _size_of(n, math.exp(min(middle + tau * z, 20.0)), excess)
-        at = (math.log(max(size, _LEAST)) - start) / step
-        i, t = _six_points(at, n_x)
-        first, last = min(first, i), max(last, i + 6)
-        c = fine / 2.5066282746310002 * math.exp(-z * z / 2)
-        a1, a2, a3, a4, a5 = t - 1, t - 2, t - 3, t - 4, t - 5
-        out[i] -= c * a1 * a2 * a3 * a4 * a5 / 120
-        out[i + 1] += c * t * a2 * a3 * a4 * a5 / 24
-        out[i + 2] -= c * t * a1 * a3 * a4 * a5 / 12
-        out[i + 3] += c * t * a1 * a2 * a4 * a5 / 12
-        out[i + 4] -= c * t * a1 * a2 * a3 * a5 / 24
-        out[i + 5] += c * t * a1 * a2 * a3 * a4 / 120
-    return first, last
-
-
-@compiled
-def _mend(rows, lowest, highest, weights, n_g, n_x, logs, begin, middle, theta, n, start, step,
-          level, total):  # fmt: skip
-    """Sum anew, by points between those of the grid, where the terms of a sum nearly cancelled."""
-    n_levels = len(theta) - 3
-    tau, excess = theta[n_levels + 1], theta[n_levels + 2]
-    at = np.empty(7)
-    for q in range(7):
-        size = _size_of(n, math.exp(min(middle + tau * _ROOTS[q], 20.0)), excess)
-        at[q] = (math.log(max(size, _LEAST)) - start) / step
-    for g in range(n_g):
-        most = 0.0
-        for h in range(lowest, highest):
-            most = max(most, abs(weights[h]) * rows[h, g])
-        if total[g] > _CANCELLED * most:
-            continue
-        row = logs[begin + g * n_x : begin + (g + 1) * n_x]
-        total[g] = 0.0
-        for q in range(7):
-            below = value_at(row, n_x, at[q]) - level[g]
-            total[g] += _SHARES[q] * math.exp(max(below, -690.0))
-        total[g] = max(total[g], _LEAST)
-
-
-@compiled
-def _six_points(position, n):
-    """Return the first of the six points around a position, and the position from there on."""
-    position = min(max(position, 0.0), n - 1.0)
-    i = min(max(int(position) - 2, 0), n - 6)
-    return i, position - i
-
-
-@compiled
-def _over_log_nu(logs, begin, n_eta, n_kinds, n_x, nodes, middle, tau, out):
-    """Integrate each row of a group over a narrow log nu, whose place and width are in steps."""
-    row = np.empty(n_x)
-    for g in range(n_eta):
-        row[:] = 0.0
-        for i in range(n_kinds):
-            at = begin + (g * n_kinds + i) * n_x
-            for h in range(n_x):
-                row[h] += nodes[i] * logs[at + h]
-        out[g] = integral(row, n_x, (0.0, 1.0, 0.0, 0.0), middle, tau)
-
-
 @called_from_python
-def upward(thetas, shifts, middles, nodes, tree, sites, grids, tables, n_points, reach, keep, sums,
-           of_group, messages, start, step):  # fmt: skip
+def upward(thetas, shifts, middles, tree, sites, grids, relative, top, n_points, reach, sums,
+           messages, starts, steps):  # fmt: skip
     """Return log p(data | θ) of a few θ, and leave what a way down goes by.
 
     Parameters
@@ -241,123 +103,87 @@ def upward(thetas, shifts, middles, nodes, tree, sites, grids, tables, n_points,
         As for :func:`place`.
     shifts, middles : numpy.ndarray, shape (n, n_groups)
         As there.
-    nodes : numpy.ndarray, shape (n, n_nodes)
-        Weights by which tables at a few excesses make that of each θ.
-    tree, sites, grids, tables : tuple
+    tree, sites, grids : tuple
         Of :mod:`hbm.sampling.direct.tables`.
+    relative, top : numpy.ndarray
+        What groups send: from :func:`hbm.sampling.direct.marginal.marginals`.
     n_points, reach : int, float
         Of the grids above the groups.
-    keep : bool
-        Whether to leave `of_group` as well.
     sums : numpy.ndarray, shape (n,)
         Overwritten with the result.
-    of_group : numpy.ndarray, shape (n, number of all points)
-        Overwritten: with the log density of each group at each point of its own grid, to keep.
-    messages : numpy.ndarray, shape (n, n_nodes, n_points)
+    messages : numpy.ndarray, shape (n_nodes, n_points, n)
         Overwritten with what the nodes were sent.
-    start, step : numpy.ndarray, shape (n, n_nodes)
+    starts, steps : numpy.ndarray, shape (n, n_nodes)
         Overwritten with their grids.
     """
     node_parent, node_level, parent, top_mean, top_sd = tree
-    (anchor, first, apart, curve, power, n_eta, at_eta, x_first, x_apart, n_x, size, x_seen,
-     x_precision) = grids  # fmt: skip
-    table, at_table, levels, at_level, heights, tops, kinds_of, logs = tables
-    n_nodes = len(node_parent)
+    anchor, first, apart, curve, power, n_eta, at_eta, _, _, _, _, _, _ = grids
+    n_theta, n_nodes, n_groups = len(thetas), len(node_parent), len(parent)
     n_levels = thetas.shape[1] - 3
+    most = max(n_points, n_eta.max())
+    start, step = np.empty((n_nodes, n_theta)), np.empty((n_nodes, n_theta))
     mean, sd = np.empty(n_nodes), np.empty(n_nodes)
-    most = max(n_points, max(n_eta.max(), n_x.max()))
-    work = np.empty((4, most))
-    total, level, relative = np.empty(most), np.empty(most), np.empty(most)
-    weights = np.empty(n_x.max())
-    for b in range(len(thetas)):
-        place(thetas[b], shifts[b], middles[b], tree, sites, reach, n_points, start[b], step[b],
+    room, row, scratch = np.empty((4, most, n_theta)), np.empty((9, n_theta)), np.empty((3, most))
+    begin, between, lowest = np.empty(n_theta), np.empty(n_theta), np.empty(n_theta)
+    tau, does, f = np.empty(n_theta), np.empty(n_theta, np.bool_), np.empty(most)
+    of_node, of_nodes_top = np.empty((n_points, n_theta)), np.empty(n_theta)
+    product = np.ones((n_nodes, n_points, n_theta))
+    messages[:] = 0.0
+    for b in range(n_theta):
+        place(thetas[b], shifts[b], middles[b], tree, sites, reach, n_points, starts[b], steps[b],
               mean, sd)  # fmt: skip
-        messages[b] = 0.0
-    at_root = n_points if top_sd > 0 else 1
-    for s in range(len(parent)):
-        n_g, n_h, n_kinds, above = n_eta[s], n_x[s], kinds_of[s], parent[s]
-        rows = table[at_table[s] : at_table[s] + n_g * n_kinds * n_h].reshape(n_kinds * n_h, n_g)
-        k = n_points if above > 0 else at_root
-        smooth = x_apart[s] ** 2 * x_precision[s] <= _SMOOTH**2
-        for b in range(len(thetas)):
-            theta = thetas[b]
-            tau, middle = theta[n_levels - 1], middles[b, s]
-            lowest_mean = plus(start[b, above], shifts[b, s])
-            scale = (1 + theta[n_levels + 2]) ** power[s] if power[s] > 0 else 1.0
-            if curve[s] > 0:
-                grid = (first[s], apart[s], anchor[s], curve[s] * scale)
-            else:
-                grid = (first[s] * scale, apart[s] * scale, anchor[s], 0.0)
-            own = of_group[b, at_eta[s] : at_eta[s] + n_g]
-            if size[s] == 0 and theta[n_levels + 1] < x_apart[s] and not smooth:
-                _over_log_nu(logs, at_table[s], n_g, n_kinds, n_h, nodes[b],
-                             (middle - x_first[s]) / x_apart[s],
-                             theta[n_levels + 1] / x_apart[s], own)  # fmt: skip
-                message(own, n_g, grid, tau, lowest_mean, step[b, above], k, messages[b, above],
-                        work)  # fmt: skip
+        for a in range(n_nodes):
+            start[a, b], step[a, b] = starts[b, a], steps[b, a]
+    # Groups send to their parents, then these to theirs, from the bottom up.
+    for sender in range(n_groups + n_nodes):
+        s, a = sender, n_groups + n_nodes - 1 - sender
+        of_group, curved = sender < n_groups, False
+        if of_group:
+            above, curved = parent[s], curve[s] > 0
+            sent, of = relative[at_eta[s] : at_eta[s] + n_eta[s]], top[s]
+            for b in range(n_theta):
+                scale = (1 + thetas[b, n_levels + 2]) ** power[s] if power[s] > 0 else 1.0
+                begin[b], between[b] = anchor[s] + first[s] * scale, apart[s] * scale
+                tau[b], lowest[b] = thetas[b, n_levels - 1], plus(start[above, b], shifts[b, s])
+        else:
+            above, sent, of = node_parent[a], of_node, of_nodes_top
+            n = n_points if a > 0 or top_sd > 0 else 1
+            of[:] = -1e300
+            for i in range(n):
+                for b in range(n_theta):
+                    messages[a, i, b] += math.log(product[a, i, b])
+                    of[b] = max(of[b], messages[a, i, b])
+            if a == 0:
+                break
+            for i in range(n):
+                for b in range(n_theta):
+                    sent[i, b] = math.exp(max(messages[a, i, b] - of[b], LOWEST))
+            for b in range(n_theta):
+                begin[b], between[b], lowest[b] = start[a, b], step[a, b], start[above, b]
+                tau[b] = thetas[b, node_level[a]]
+        k = n_points if above > 0 or top_sd > 0 else 1
+        by_powers(sent, of, between, begin, tau, lowest, step[above], curved, k, messages[above],
+                  product[above], does, room, row)  # fmt: skip
+        for b in range(n_theta):
+            if does[b]:
                 continue
-            if size[s] > 0:
-                lowest, highest = _weights_of_size(middle, theta, size[s], x_first[s], x_apart[s],
-                                                   n_h, weights)  # fmt: skip
-            else:
-                lowest, highest = _weights_of_log_nu(
-                    middle, theta[n_levels + 1], x_first[s], x_apart[s], n_h, x_seen[s],
-                    x_precision[s], weights,
-                )  # fmt: skip
-            total[:n_g] = 0.0
-            level[:n_g] = 0.0
-            top = 0.0
-            for i in range(n_kinds):
-                share = nodes[b, i] if n_kinds > 1 else 1.0
-                for h in range(lowest, highest):
-                    w = share * weights[h]
-                    row = rows[i * n_h + h]
-                    for g in range(n_g):
-                        total[g] += w * row[g]
-                for g in range(n_g):
-                    level[g] += share * levels[at_level[s] + i * n_g + g]
-                top += share * tops[s, i]
-            for g in range(n_g):
-                total[g] = max(total[g], _LEAST)
-            if size[s] > 0 and theta[n_levels + 1] < _NARROW:
-                _mend(rows, lowest, highest, weights, n_g, n_h, logs, at_table[s], middle, theta,
-                      size[s], x_first[s], x_apart[s], level, total)  # fmt: skip
-            plain = curve[s] == 0 and tau >= grid[1]
-            if keep or not plain:
-                for g in range(n_g):
-                    own[g] = level[g] + math.log(total[g])
-            if plain:
-                if n_kinds == 1:
-                    for g in range(n_g):
-                        relative[g] = total[g] * heights[at_eta[s] + g]
-                else:
-                    for g in range(n_g):
-                        relative[g] = total[g] * math.exp(max(level[g] - top, -600.0))
-                plain = by_powers(relative, top, n_g, anchor[s] + grid[0], grid[1], tau,
-                                  lowest_mean, step[b, above], k, messages[b, above],
-                                  work)  # fmt: skip
-                if not plain and not keep:
-                    for g in range(n_g):
-                        own[g] = level[g] + math.log(total[g])
-            if not plain:
-                message(own, n_g, grid, tau, lowest_mean, step[b, above], k, messages[b, above],
-                        work)  # fmt: skip
-    for b in range(len(thetas)):
-        for a in range(n_nodes - 1, 0, -1):
-            above = node_parent[a]
-            k = n_points if above > 0 else at_root
-            message(messages[b, a], n_points, (start[b, a], step[b, a], 0.0, 0.0),
-                    thetas[b, node_level[a]], start[b, above], step[b, above], k,
-                    messages[b, above], work)  # fmt: skip
+            grid = (begin[b], between[b], 0.0, 0.0)
+            if curved:
+                scale = (1 + thetas[b, n_levels + 2]) ** power[s]
+                grid = (first[s], apart[s], anchor[s], curve[s] * scale)
+            for g in range(len(sent)):
+                f[g] = of[b] + math.log(max(sent[g, b], LEAST))
+            message(f, len(sent), grid, tau[b], lowest[b], step[above, b], k,
+                    messages[above, :, b], scratch)  # fmt: skip
+    for b in range(n_theta):
         if top_sd == 0:
-            sums[b] = messages[b, 0, 0]
+            sums[b] = messages[0, 0, b]
             continue
-        highest = -1e300
+        highest, whole = -1e300, 0.0
         for i in range(n_points):
-            z = (start[b, 0] + i * step[b, 0] - top_mean) / top_sd
-            work[0, i] = messages[b, 0, i] - z * z / 2
-            highest = max(highest, work[0, i])
-        whole = 0.0
+            z = (start[0, b] + i * step[0, b] - top_mean) / top_sd
+            f[i] = messages[0, i, b] - z * z / 2
+            highest = max(highest, f[i])
         for i in range(n_points):
-            whole += math.exp(work[0, i] - highest)
-        sums[b] = highest + math.log(whole * step[b, 0] / top_sd / 2.5066282746310002)
+            whole += math.exp(f[i] - highest)
+        sums[b] = highest + math.log(whole * step[0, b] / top_sd / 2.5066282746310002)
