@@ -11,6 +11,7 @@ import hbm
 from hbm.sampling.direct.closed import read_closed
 from hbm.sampling.direct.engine import grid_error
 from hbm.sampling.direct.importance import adapt, strengthen
+from hbm.sampling.direct.line import by_powers
 from hbm.sampling.direct.mode import find_mode
 from hbm.sampling.direct.problem import half_normal, read_problem
 from hbm.sampling.direct.tables import Box, tabulate
@@ -112,6 +113,35 @@ def test_coordinates_that_hang_on_nothing_cost_little():
     scale = 16 * (np.log(0.9) + np.log(2 * np.pi) / 2)
     error = np.hypot(points.error, of_few.error)
     assert points.log_integral - scale == pytest.approx(of_few.log_integral, abs=4 * error)
+
+
+@pytest.mark.parametrize("n", [14, 15])
+def test_messages_of_many_groups_add_up_where_their_product_is_no_plain_number(n):
+    """One Normal is too narrow for sums over the grid, which says so and changes nothing."""
+    rng, n_theta, k, n_groups = np.random.default_rng(1), 5, 7, 400
+    tau = np.array([0.4, 0.7, 0.05, 2.0, 0.9])
+    step, start = np.full(n_theta, 0.3), rng.normal(-2, 0.3, n_theta)
+    first, apart = rng.normal(-1, 0.2, n_theta), np.full(n_theta, 0.25)
+    top = np.array([-3.0, 5.0, 1.0, 0.0, 0.7])
+    out, product = np.zeros((k, n_theta)), np.ones((k, n_theta))
+    does, work, row = np.empty(n_theta, bool), np.empty((4, n, n_theta)), np.empty((9, n_theta))
+    expected = np.zeros((k, n_theta))
+    e = start + np.arange(n)[:, None] * step
+    m = first + np.arange(k)[:, None] * apart
+    kernel = stats.norm.pdf(e[:, None], m, tau) * step
+    for _ in range(n_groups):
+        c = rng.random((n, n_theta))
+        by_powers(c, top, step, start, tau, first, apart, False, k, out, product, does, work, row)
+        assert does.tolist() == [True, True, False, True, True]
+        expected += np.log((c[:, None] * kernel).sum(axis=0)) + top
+    assert not out[:, ~does].any()
+    assert (product[:, ~does] == 1).all()
+    assert (np.abs(expected / n_groups - top)[:, does] > 0.2).all()
+    found = out + np.log(product)
+    assert found[:, does] == pytest.approx(expected[:, does], rel=1e-12, abs=1e-9)
+    by_powers(c, top, step, start, tau, first, apart, True, k, out, product, does, work, row)
+    assert not does.any()
+    assert (out + np.log(product) == found).all()
 
 
 def test_schools_of_one_student_and_of_a_million_stand_in_one_table():
