@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import gammainccinv, gammaincinv
 
 from hbm.hierarchy.description import Description
 
@@ -187,7 +187,7 @@ def _between(d: Description, priors: Any, taus: list[float], field: str | None) 
     tau = float(np.sqrt(np.sum(np.square(taus))))
     weight = 1 / ((_FAR * tau) ** 2 + (1 + _most_excess(d, priors)) * raw.effect_se**2)
     away = raw.effect - weight @ raw.effect / weight.sum()
-    if weight @ away**2 <= chi2.isf(_CHANCE, len(d.n) - 1):
+    if weight @ away**2 <= 2 * gammainccinv((len(d.n) - 1) / 2, _CHANCE):
         return None
     spread = float(np.std(raw.effect, ddof=1))
     unit = "logits" if d.law.proportions else d.unit
@@ -210,7 +210,7 @@ def _within(d: Description, priors: Any) -> _Far | None:
         return low, high
 
     low, high = ends(_FAR)
-    lowest, highest = (chi2.ppf(p, freedom) / freedom for p in (_CHANCE, 1 - _CHANCE))
+    lowest, highest = (2 * gammaincinv(freedom / 2, p) / freedom for p in (_CHANCE, 1 - _CHANCE))
     # A few proportions that are all next to 0 or 1 do not tell how individuals vary.
     most = freedom * _pooled(d, d.law.variance(d.mean, np.zeros(len(d.n))))
     too_small = seen < lowest * low and most > _LEAST

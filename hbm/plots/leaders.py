@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 from hbm.plots import style
 
@@ -65,6 +64,8 @@ def name_some(ax: Axes, x: ArrayLike, y: ArrayLike, labels: list[str]) -> int:
 
 def _spread(x: np.ndarray, apart: float, low: float, high: float) -> np.ndarray:
     """Return the places nearest to ascending ones, by squares, that are so far apart."""
+    from scipy.optimize import isotonic_regression
+
     steps = apart * np.arange(len(x))
     moved = isotonic_regression(x - steps).x if len(x) else x
     return np.clip(moved, low, max(low, high - apart * (len(x) - 1))) + steps

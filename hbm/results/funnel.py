@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from scipy.special import ndtri
-from scipy.stats import qmc
 
 from hbm.hierarchy.carried import posterior_of
 from hbm.hierarchy.fitted import read_fit
@@ -140,6 +139,8 @@ def funnel_limits(
     0      162.0      188.0
     1      166.0      184.0
     """
+    from scipy.stats import qmc
+
     posterior_of(fit)
     check_prob(prob)
     _check_far(far)

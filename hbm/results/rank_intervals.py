@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -46,6 +45,8 @@ def _blocks(values: np.ndarray) -> Iterator[slice]:
 
 def rank_draws(values: np.ndarray) -> np.ndarray:
     """Rank the groups of each draw, 1 the highest; equals, if ever, share the better rank."""
+    from scipy.stats import rankdata
+
     rank = np.empty(values.shape, np.int16 if values.shape[1] < 2**15 else np.int32)
     for rows in _blocks(values):
         rank[rows] = rankdata(-values[rows], method="min", axis=1)

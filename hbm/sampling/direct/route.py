@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import xarray as xr
-from arviz_base import dict_to_dataset
 from pymc.backends.arviz import (
     coords_and_dims_for_inferencedata,
     find_constants,
@@ -82,6 +81,9 @@ def direct_fit(
     xarray.DataTree
         As from :func:`hbm.sample`.
     """
+    # Deep within other imports it takes three times as long: its own look at the whole stack.
+    from arviz_base import dict_to_dataset
+
     began = time.perf_counter()
     rng = np.random.default_rng(random_seed)
     read = _read(model)
