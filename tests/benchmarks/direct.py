@@ -7,7 +7,6 @@ seconds and CPU seconds are of `hbm.sample` alone. The course is Mathematics 30-
 many schools and of many students are simulated. Last come all courses and years.
 """
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -41,13 +40,11 @@ def whole(table, effect, method):
     rows = []
     with tempfile.TemporaryDirectory() as cache:
         table.to_pickle(f"{cache}/table")
-        flags = f"{os.environ.get('PYTENSOR_FLAGS', '')},base_compiledir={cache}/pytensor"
-        of_its_own = {"PYTENSOR_FLAGS": flags.lstrip(","), "NUMBA_CACHE_DIR": f"{cache}/numba"}
         for caches in ("empty", "warm"):
             before = time.perf_counter()
             done = subprocess.run([sys.executable, "-c", WHOLE, f"{cache}/table", effect, method],
-                                  env=os.environ | of_its_own, capture_output=True, text=True,
-                                  check=True)  # fmt: skip
+                                  env=measuring.environment(cache), capture_output=True,
+                                  text=True, check=True)  # fmt: skip
             seconds = time.perf_counter() - before
             imported, read, _, cpu = map(float, done.stdout.split()[-4:])
             row = {"design effect": effect, "method": method, "caches": caches, "whole s": seconds}

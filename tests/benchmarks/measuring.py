@@ -28,6 +28,16 @@ def results(workbook):
     return hbm.read_diploma(workbook) if workbook else hbm.load_dataset("diploma")
 
 
+def environment(cache):
+    """Return that of a process whose compile caches are in a folder.
+
+    Bytecode is kept between processes, as Python does unless it is told not to.
+    """
+    flags = f"{os.environ.get('PYTENSOR_FLAGS', '')},base_compiledir={cache}/pytensor".lstrip(",")
+    own = {"PYTENSOR_FLAGS": flags, "NUMBA_CACHE_DIR": f"{cache}/numba"}
+    return {k: x for k, x in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | own
+
+
 @contextmanager
 def stopwatch(row, name=""):
     """Add the seconds a block takes, and those of the processor, to a row of a table."""

@@ -4,7 +4,6 @@ Each process is run twice with compile caches of its own: with empty ones, and w
 left there. Once with the default 1,000 draws of each chain and once with 250.
 """
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -57,12 +56,10 @@ lap("summary")
 
 def run(table, cache, draws):
     """Run one process and return its row."""
-    flags = f"{os.environ.get('PYTENSOR_FLAGS', '')},base_compiledir={cache}/pytensor".lstrip(",")
-    environment = os.environ | {"PYTENSOR_FLAGS": flags, "NUMBA_CACHE_DIR": f"{cache}/numba"}
     start = time.time()
     done = subprocess.run(
         [sys.executable, "-c", STAGES, repr(start), table, str(draws)],
-        env=environment,
+        env=measuring.environment(cache),
         capture_output=True,
         text=True,
         check=True,
