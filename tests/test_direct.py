@@ -12,7 +12,7 @@ from scipy import stats
 
 import hbm
 from hbm.sampling import posterior
-from hbm.sampling.direct import engine, evaluate, grids, importance, inverse, line
+from hbm.sampling.direct import engine, evaluate, grids, importance, inverse, line, together
 from hbm.sampling.direct.closed import read_closed
 from hbm.sampling.direct.coefficients import conditional
 from hbm.sampling.direct.problem import half_normal, read_problem
@@ -293,15 +293,52 @@ def test_draws_have_the_distribution_function_of_the_density(tau):
     draws = np.array(
         [inverse.draw(log_f, n, (grid[0], step, 0.0, 0.0), mean, tau, u, work) for u in shares]
     )
+    below = shares_below(draws, log_f, grid, mean, tau)
+    # Each at its own share: how far the function that is inverted is off, without chance.
+    assert np.abs(below - shares).max() < 2e-4
+    assert stats.kstest(below, "uniform").pvalue > 0.001
+
+
+def shares_below(draws, log_f, grid, mean, tau):
+    """Return the shares below draws of a density times a Normal, by 200,000 points."""
     low, high = draws.min() - 2 * draws.std(), draws.max() + 2 * draws.std()
     fine = np.linspace(low, high, 200_001)
-    values = np.array([grids.value_at(log_f, n, p) for p in (fine - grid[0]) / step])
+    at = (fine - grid[0]) / (grid[1] - grid[0])
+    values = np.array([grids.value_at(log_f, len(grid), p) for p in at])
     density = np.exp(values - ((fine - mean) / tau) ** 2 / 2 - values.max())
     below = np.append(0, np.cumsum((density[1:] + density[:-1]) / 2))
-    # Each at its own share: how far the function that is inverted is off, without chance.
-    off = np.interp(draws, fine, below / below[-1]) - shares
-    assert np.abs(off).max() < 2e-4
-    assert stats.kstest(np.interp(draws, fine, below / below[-1]), "uniform").pvalue > 0.001
+    return np.interp(draws, fine, below / below[-1])
+
+
+@pytest.mark.parametrize("taus", [(5.0, 0.8), (5.0, 0.8, 0.3, 0.1, 0.003, 0.0)])
+def test_draws_side_by_side_have_the_distribution_functions_of_their_densities(taus):
+    """A million of them, by points that suit all; some, too narrow for that, are drawn alone."""
+    n, step, means = 40, 0.6, (1.5, -0.4, 3.0)
+    grid = -11.7 + step * np.arange(n)
+    log_f = stats.skewnorm(2.0, 0.3, 1.3).logpdf(grid)
+    mean, tau = (a.ravel() for a in np.meshgrid(means, taus))
+    k = len(tau)
+    f, of_each = np.repeat(log_f[:, None], k, axis=1), np.zeros((4, k))
+    of_each[0], of_each[1] = grid[0], step
+    shares = np.random.default_rng(1).random((1_000_000 // k, k))
+    draws, work = np.empty_like(shares), np.empty((4, 121))
+    room, row = np.empty((3, together.FINEST * n, k)), np.empty((8, k))
+    for u, out in zip(shares, draws, strict=True):
+        together.draw_together(f, n, of_each, mean, tau, u, out, room, row, work)
+    for i in range(k):
+        if tau[i] == 0:
+            assert (draws[:, i] == mean[i]).all()
+        else:
+            below = shares_below(draws[:, i], log_f, grid, mean[i], tau[i])
+            assert np.abs(below - shares[:, i]).max() < 2e-4, (mean[i], tau[i])
+
+
+def test_exponentials_side_by_side_are_exponentials():
+    x = np.linspace(-690, 700, 100_001)
+    ours = np.array([grids.bounded_exp(each) for each in x])
+    assert ours == pytest.approx(np.exp(x), rel=3e-10, abs=0)
+    assert grids.bounded_exp(-1e9) == grids.bounded_exp(-690.0)
+    assert grids.bounded_exp(1e9) == grids.bounded_exp(700.0)
 
 
 def test_smoothed_weights_and_k_are_arvizs():

@@ -1,11 +1,23 @@
-"""Linear algebra in one thread, for as long as anything in this process asks for it."""
+"""Work in threads, and linear algebra in one for as long as anything here asks for it."""
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from types import TracebackType
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-__all__ = ["ONE_THREAD"]
+__all__ = ["ONE_THREAD", "in_threads"]
+
+
+def in_threads(work: Callable[[Any], Any], items: Sequence[Any], threads: int) -> list[Any]:
+    """Return what a function makes of each item, so many at a time."""
+    threads = min(threads, len(items))
+    if threads <= 1:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, items))
 
 
 class _OneThread:

@@ -31,6 +31,7 @@ from hbm.sampling.direct.importance import Weighted, adapt, does, strengthen, we
 from hbm.sampling.direct.mode import LEAST, find_mode
 from hbm.sampling.direct.problem import Problem
 from hbm.sampling.direct.tables import DEPTH, SPACING, Box, Tables, refined, tabulate
+from hbm.sampling.threads import in_threads
 
 __all__ = ["Draws", "draw_closed", "draw_directly", "grid_error", "resample"]
 
@@ -109,7 +110,8 @@ def draw_directly(
         evaluations += done + len(z)
         chosen = resample(weighted.log_weight, n, rng)
         say("error of the grids")
-        error = grid_error(problem, tables, problem.thetas(z[chosen[: _n_checked(problem)]]))
+        checked = problem.thetas(z[chosen[: _n_checked(problem)]])
+        error = grid_error(problem, tables, checked, threads)
         if error <= GRID_ERROR and beyond <= BEYOND_GRIDS:
             break
     say(f"{n:,} draws of {len(problem.d.n):,} groups")
@@ -135,7 +137,7 @@ def _adapted(problem, rng, threads, spacing, depth):
     """
     box, start = first_box(problem)
     large = len(problem.d.n) > 100
-    tables = tabulate(problem, box, spacing, min(depth, 16.0), 4 if large else None)
+    tables = tabulate(problem, box, spacing, min(depth, 16.0), 4 if large else None, threads)
 
     def density(z):
         return log_densities(problem, tables, z, threads)
@@ -148,7 +150,8 @@ def _adapted(problem, rng, threads, spacing, depth):
     proposal, points, evaluations = found(start)
     for _ in range(_BUILDS):
         evaluations += len(points.z)
-        tables = tabulate(problem, box_of(problem, tables, points), spacing, depth)
+        box = box_of(problem, tables, points)
+        tables = tabulate(problem, box, spacing, depth, threads=threads)
         z = proposal.draw(len(points.z), rng)
         proposal, points = strengthen(density, proposal, z, density(z), _LIGHT, rng)
         if points.efficiency < _NEARLY * does(problem.n_joint):
@@ -169,18 +172,20 @@ def resample(log_weight: Floats, n: int, rng: np.random.Generator) -> NDArray[np
     return rng.permutation(chosen)
 
 
-def grid_error(problem: Problem, tables: Tables, thetas: Floats) -> float:
+def grid_error(problem: Problem, tables: Tables, thetas: Floats, threads: int = 1) -> float:
     """Return by how many nats the log density is off, at the worst of a few θ.
 
     Grids of half the spacing, a fifth wider, with a table for each θ's own excess, are taken for
     the truth.
     """
-    worst, excesses = 0.0, thetas[:, problem.n_levels + 2]
-    for excess in np.unique(excesses):
+    excesses = thetas[:, problem.n_levels + 2]
+
+    def at(excess: float) -> float:
         some = thetas[excesses == excess]
         truth = log_likelihoods(problem, refined(problem, tables, excess), some)
-        worst = max(worst, np.abs(log_likelihoods(problem, tables, some) - truth).max())
-    return float(worst)
+        return float(np.abs(log_likelihoods(problem, tables, some) - truth).max())
+
+    return max(in_threads(at, list(np.unique(excesses)), threads))
 
 
 def _n_checked(problem: Problem) -> int:
@@ -217,7 +222,7 @@ def _without_top(problem, n, rng, threads):
     middle = np.full(len(at), problem.log_nu_mean)
     box = Box(theta[0], theta[0], at, at, middle, middle)
     for spacing, depth in _FINER:
-        tables = tabulate(problem, box, spacing, depth)
+        tables = tabulate(problem, box, spacing, depth, threads=threads)
         error = grid_error(problem, tables, theta)
         if error <= GRID_ERROR:
             break

@@ -5,7 +5,6 @@ Blocks of θ are shared out between threads, which the compiled functions let ru
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -16,12 +15,14 @@ from hbm.sampling.direct.marginal import marginals
 from hbm.sampling.direct.problem import Problem
 from hbm.sampling.direct.tables import Tables
 from hbm.sampling.direct.tree import upward
+from hbm.sampling.threads import in_threads
 
 __all__ = ["draw_effects", "log_densities", "log_likelihoods"]
 
 Floats = NDArray[np.float64]
 
 _LONGEST_BLOCK = 32  # of θ, which are worked on side by side, in the processor's cache
+_MOST_DRAWS = 64  # at a time, likewise
 _MOST_NUMBERS = 4_000_000
 
 
@@ -76,11 +77,14 @@ def draw_effects(
         to = rows[ends[block.start] : ends[block.stop]]
         # Its own stream of numbers, whatever thread works on it.
         stream = np.random.Generator(np.random.SFC64([seed, block.start]))
-        downward(
-            *of_theta, problem.tree, tuple(tables.grids), tables.logs, tables.n_points, *sent,
-            np.repeat(np.arange(len(here)), counts[block]), to,
-            stream.random((len(to), n_nodes + 2 * n_groups)), effects, log_nu,
-        )  # fmt: skip
+        of_draws = np.repeat(np.arange(len(here)), counts[block])
+        uniform = stream.random((len(to), n_nodes + 2 * n_groups))
+        for i in range(0, len(to), _MOST_DRAWS):
+            some = slice(i, i + _MOST_DRAWS)
+            downward(
+                *of_theta, problem.tree, tuple(tables.grids), tables.logs, tables.n_points, *sent,
+                of_draws[some], to[some], np.ascontiguousarray(uniform[some].T), effects, log_nu,
+            )  # fmt: skip
 
     _share_out(problem, tables, len(own), threads, work)
     if c:
@@ -97,7 +101,7 @@ def _upward(problem: Problem, tables: Tables, thetas: Floats, out: Floats) -> An
     nodes, grids = tables.nodes(plain[:, -1]), tuple(tables.grids)
     relative, top = np.empty((tables.grids.n_all, n)), np.empty((n_groups, n))
     marginals(plain, middles, nodes, grids, tables.tables, relative, top)
-    messages, start, step = np.empty((n_nodes, tables.n_points, n)), *np.empty((2, n, n_nodes))
+    messages, start, step = np.zeros((n_nodes, tables.n_points, n)), *np.empty((2, n, n_nodes))
     upward(
         plain, shifts, middles, problem.tree, tables.sites, grids, relative, top, tables.n_points,
         tables.reach, out, messages, start, step,
@@ -121,9 +125,4 @@ def _share_out(
         for block in blocks[first::threads]:
             work(block)
 
-    if threads == 1:
-        some(0)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(some, i) for i in range(threads)]:
-            done.result()
+    in_threads(some, range(threads), threads)

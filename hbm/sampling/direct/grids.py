@@ -8,12 +8,14 @@ students whose spread is not known may say much of its group, or little.
 import math
 from typing import Any
 
+import numpy as np
 from numba import njit
 
 __all__ = [
     "LEAST",
     "LOG_ROOT_2PI",
     "LOWEST",
+    "bounded_exp",
     "called_from_python",
     "compiled",
     "integral",
@@ -21,12 +23,15 @@ __all__ = [
     "plus",
     "point",
     "position",
+    "six_points",
+    "six_weights",
     "spacing",
     "value_at",
 ]
 
 LOG_ROOT_2PI = math.log(2 * math.pi) / 2
 LEAST, LOWEST = 1e-300, -690.0  # what densities below are taken to be, and about its log
+_LARGE = 1.5 * 2.0**52
 _REACH = 6  # own points each side of an integrand's maximum, 0.9 standard deviations apart
 _APART = 0.9
 
@@ -50,10 +55,26 @@ def called_from_python(function: Any) -> Any:
     return njit(fastmath=_ANY_ORDER, **_OPTIONS)(function)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(fastmath=False, forceinline=True, **_OPTIONS)  # else it has the options of its caller
 def plus(a, b):
     """Return a sum as it stands, whatever terms are added to it."""
     return a + b
+
+
+@njit(fastmath={"contract"}, forceinline=True, **_OPTIONS)
+def bounded_exp(x):
+    """Return e^x of x from −690 to 700, right to 3e-10 of it; beyond it is that of the ends.
+
+    As 2^k e^r, |r| ≤ log(2)/2: k is rounded in the last bits of a sum with a number so large that
+    it has no bits for fractions, and added to the exponent's bits. Processors make many at a time.
+    """
+    x = min(max(x, LOWEST), 700.0)
+    large = x * 1.4426950408889634 + _LARGE  # in this order, whatever terms are added to it
+    r = x - (large - _LARGE) * 0.6931471805599453
+    s = r * r
+    p = 1 / 2 + r / 6 + s * (1 / 24 + r / 120 + s * (1 / 720 + r / 5040 + s / 40320))
+    bits = np.float64(1 + r + s * p).view(np.int64) + (np.float64(large).view(np.int64) << 52)
+    return np.int64(bits).view(np.float64)
 
 
 @compiled
@@ -95,18 +116,39 @@ def value_at(f, n, position):
         return f[0] + position * max(f[1] - f[0], 0.0)
     if position > n - 1:
         return f[n - 1] + (position - (n - 1)) * min(f[n - 1] - f[n - 2], 0.0)
-    i = min(max(int(position) - 2, 0), n - 6)
-    t = position - i
-    a, b, c, d, e = t - 1, t - 2, t - 3, t - 4, t - 5
-    ta, de, bc = t * a, d * e, b * c
-    value = (
-        (f[i + 5] * ta * bc * d - f[i] * a * bc * de) / 120
-        + (f[i + 1] * t * bc * de - f[i + 4] * ta * bc * e) / 24
-        + (f[i + 3] * ta * b * de - f[i + 2] * ta * c * de) / 12
-    )
+    i, t = six_points(position, n)
+    a0, a1, a2, a3, a4, a5 = six_weights(t)
+    value = a0 * f[i] + a1 * f[i + 1] + a2 * f[i + 2]
+    value += a3 * f[i + 3] + a4 * f[i + 4] + a5 * f[i + 5]
     left = min(int(position), n - 2)
     low, high = min(f[left], f[left + 1]), max(f[left], f[left + 1])
     return min(max(value, low - 1.0), high + 1.0)
+
+
+@compiled
+def six_points(position, n):
+    """Return the first of the six points around a position, and the position from there on."""
+    position = min(max(position, 0.0), n - 1.0)
+    i = min(max(int(position) - 2, 0), n - 6)
+    return i, position - i
+
+
+@compiled
+def six_weights(t):
+    """Return the weights of six points by which a polynomial goes through them, at t from 0 to 5.
+
+    They are Lagrange's.
+    """
+    a, b, c, d, e = t - 1, t - 2, t - 3, t - 4, t - 5
+    ta, de, bc = t * a, d * e, b * c
+    return (
+        -a * bc * de / 120,
+        t * bc * de / 24,
+        -ta * c * de / 12,
+        ta * b * de / 12,
+        -ta * bc * e / 24,
+        ta * bc * d / 120,
+    )
 
 
 @compiled

@@ -10,7 +10,7 @@ import math
 
 from hbm.sampling.direct.grids import compiled, maximum, point, position, spacing, value_at
 
-__all__ = ["draw"]
+__all__ = ["between", "draw"]
 
 _FINE = 0.5  # own points, in standard deviations
 _EACH_SIDE = 11
@@ -90,7 +90,7 @@ def draw(f, n, grid, mean, tau, u, work):
             a = m
         else:
             b = m
-    t = _between(whole[a], whole[b], density[a], density[b], target)
+    t = between(whole[a], whole[b], density[a], density[b], target)
     return point(grid, centre + (a - middle + t) * fine)
 
 
@@ -104,7 +104,7 @@ def _by_position(f, n, grid, mean, tau, at):
 
 
 @compiled
-def _between(below, above, left, right, target):
+def between(below, above, left, right, target):
     """Return the share of the way at which Hermite's cubic reaches a target.
 
     It is that of the distribution function, whose slopes are the density.
@@ -123,7 +123,7 @@ def _between(below, above, left, right, target):
         following = t - (value - target) / by_t if by_t > 0 else (least + most) / 2
         if not least <= following <= most:
             following = (least + most) / 2
-        if abs(following - t) < 1e-10:
+        if abs(following - t) < 1e-6:  # squared by the last step
             return following
         t = following
     return t

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from hbm.sampling.direct.problem import Problem
 from hbm.sampling.direct.support import Box, Support, variances
+from hbm.sampling.threads import in_threads
 from hbm.students.summary_density import size_of
 
 __all__ = ["DEPTH", "SPACING", "Box", "Grids", "Tables", "refined", "tabulate"]
@@ -117,6 +118,7 @@ def tabulate(
     spacing: float = SPACING,
     depth: float = DEPTH,
     n_kinds: int | None = None,
+    threads: int = 1,
 ) -> Tables:
     """Lay the grids of all groups and compute their likelihoods.
 
@@ -132,6 +134,8 @@ def tabulate(
         How far below its maximum, in nats, an integrand is followed.
     n_kinds : int, optional
         At how many values of the excess to tabulate.
+    threads : int, default 1
+        Threads to work in.
 
     Returns
     -------
@@ -180,7 +184,7 @@ def tabulate(
         x_first, x_apart, n_x, np.where(untold, problem.d.n, 0.0),
         seen[0].x_estimate, seen[0].x_precision,
     )  # fmt: skip
-    tables, logs = _fill(problem, grids, kinds)
+    tables, logs = _fill(problem, grids, kinds, threads)
     sites = (seen[0].estimate, of_values / (1 + ends[0]), *values)
     above = (_POINTS_FOR_MEANS, _REACH_FOR_MEANS) if untold.mean() > 0.5 else (_POINTS, _REACH)
     return Tables(box, sites, grids, tables, logs, kinds, *above)
@@ -237,7 +241,7 @@ def _grid_of_size(n, x_low, x_high, ends, step):
     return low, (high - low) / (n - 1), n
 
 
-def _fill(problem, grids, kinds):
+def _fill(problem, grids, kinds, threads=1):
     """Return the tables of all groups: of shares within a row of log nu, of rows, and of logs."""
     n_eta, n_x, untold = grids.n_eta, grids.n_x, problem.untold
     n_kinds = np.where(untold, 1, len(kinds))
@@ -248,36 +252,39 @@ def _fill(problem, grids, kinds):
     shares = np.empty(len(logs))
     levels, tops = np.empty((n_eta * n_kinds).sum()), np.empty((len(cells), len(kinds)))
     heights = np.empty(grids.n_all)
-    for i, excess in enumerate(kinds):
-        some = np.flatnonzero(n_kinds > i)
+
+    def fill(i):
+        excess, some = kinds[i], np.flatnonzero(n_kinds > i)
         if not len(some):
-            break
+            return
         group = np.repeat(some, cells[some])
         begins = np.cumsum(cells[some]) - cells[some]
         within = np.arange(len(group)) - np.repeat(begins, cells[some])
         g, h = within // n_x[group], within % n_x[group]
+        starts = np.flatnonzero(h == 0)
+        of, row = group[starts], np.repeat(np.arange(len(starts)), n_x[group[starts]])
         x = grids.x_first[group] + h * grids.x_apart[group]
-        eta = grids.eta(group, g, excess)
+        eta = grids.eta(of, g[starts], excess)[row]
         value = np.empty(len(group))
         for which, log_lik in (
-            (~untold[group], lambda a, e, y, excess=excess: problem.log_lik(a, e, y, excess)),
+            (~untold[group], lambda a, e, y: problem.log_lik(a, e, y, excess)),
             (untold[group], problem.log_lik_of_mean),
         ):
             if which.any():
                 value[which] = log_lik(group[which], eta[which], x[which])
-        starts = np.flatnonzero(h == 0)
-        of, row = group[starts], np.repeat(np.arange(len(starts)), n_x[group[starts]])
         top = np.maximum.reduceat(value, starts)
         of_row = top + np.log(np.add.reduceat(np.exp(value - top[row]), starts))
         levels[at_level[of] + i * n_eta[of] + g[starts]] = of_row
         tops[some, i] = np.maximum.reduceat(of_row, np.cumsum(n_eta[some]) - n_eta[some])
         alone = n_kinds[of] == 1
-        heights[(grids.at_eta[of] + g[starts])[alone]] = np.exp(of_row - tops[of, 0])[alone]
+        heights[(grids.at_eta[of] + g[starts])[alone]] = np.exp((of_row - tops[of, i])[alone])
         # The shares by log nu, then by excess and eta, for sums over log nu; logs the other way.
         logs[at_table[group] + (g * n_kinds[group] + i) * n_x[group] + h] = value
         share = np.exp(value - of_row[row])
         at = at_table[group] + (h * n_kinds[group] + i) * n_eta[group] + g
         shares[at] = np.where(share > 1e-150, share, 0.0)
+
+    in_threads(fill, range(len(kinds)), threads)
     return (
         (shares, at_table, levels, at_level, heights, tops, n_kinds, logs),
         (logs, at_table, n_kinds),

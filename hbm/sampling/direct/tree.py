@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from hbm.sampling.direct.grids import LEAST, LOWEST, called_from_python, compiled, plus
+from hbm.sampling.direct.grids import LEAST, bounded_exp, called_from_python, compiled, plus
 from hbm.sampling.direct.line import by_powers, message
 
 __all__ = ["place", "upward"]
@@ -112,7 +112,7 @@ def upward(thetas, shifts, middles, tree, sites, grids, relative, top, n_points,
     sums : numpy.ndarray, shape (n,)
         Overwritten with the result.
     messages : numpy.ndarray, shape (n_nodes, n_points, n)
-        Overwritten with what the nodes were sent.
+        Of zeros; changed to what the nodes were sent.
     starts, steps : numpy.ndarray, shape (n, n_nodes)
         Overwritten with their grids.
     """
@@ -124,11 +124,10 @@ def upward(thetas, shifts, middles, tree, sites, grids, relative, top, n_points,
     start, step = np.empty((n_nodes, n_theta)), np.empty((n_nodes, n_theta))
     mean, sd = np.empty(n_nodes), np.empty(n_nodes)
     room, row, scratch = np.empty((4, most, n_theta)), np.empty((9, n_theta)), np.empty((3, most))
-    begin, between, lowest = np.empty(n_theta), np.empty(n_theta), np.empty(n_theta)
+    begin, between, lowest, wider = np.empty((4, n_theta))
     tau, does, f = np.empty(n_theta), np.empty(n_theta, np.bool_), np.empty(most)
     of_node, of_nodes_top = np.empty((n_points, n_theta)), np.empty(n_theta)
     product = np.ones((n_nodes, n_points, n_theta))
-    messages[:] = 0.0
     for b in range(n_theta):
         place(thetas[b], shifts[b], middles[b], tree, sites, reach, n_points, starts[b], steps[b],
               mean, sd)  # fmt: skip
@@ -141,14 +140,17 @@ def upward(thetas, shifts, middles, tree, sites, grids, relative, top, n_points,
         if of_group:
             above, curved = parent[s], curve[s] > 0
             sent, of = relative[at_eta[s] : at_eta[s] + n_eta[s]], top[s]
+            if s == 0 or power[s] != power[s - 1]:
+                for b in range(n_theta):
+                    wider[b] = (1 + thetas[b, n_levels + 2]) ** power[s]
             for b in range(n_theta):
-                scale = (1 + thetas[b, n_levels + 2]) ** power[s] if power[s] > 0 else 1.0
-                begin[b], between[b] = anchor[s] + first[s] * scale, apart[s] * scale
+                begin[b], between[b] = anchor[s] + first[s] * wider[b], apart[s] * wider[b]
                 tau[b], lowest[b] = thetas[b, n_levels - 1], plus(start[above, b], shifts[b, s])
         else:
             above, sent, of = node_parent[a], of_node, of_nodes_top
             n = n_points if a > 0 or top_sd > 0 else 1
-            of[:] = -1e300
+            for b in range(n_theta):
+                of[b] = -1e300
             for i in range(n):
                 for b in range(n_theta):
                     messages[a, i, b] += math.log(product[a, i, b])
@@ -157,7 +159,7 @@ def upward(thetas, shifts, middles, tree, sites, grids, relative, top, n_points,
                 break
             for i in range(n):
                 for b in range(n_theta):
-                    sent[i, b] = math.exp(max(messages[a, i, b] - of[b], LOWEST))
+                    sent[i, b] = bounded_exp(messages[a, i, b] - of[b])
             for b in range(n_theta):
                 begin[b], between[b], lowest[b] = start[a, b], step[a, b], start[above, b]
                 tau[b] = thetas[b, node_level[a]]
@@ -169,8 +171,7 @@ def upward(thetas, shifts, middles, tree, sites, grids, relative, top, n_points,
                 continue
             grid = (begin[b], between[b], 0.0, 0.0)
             if curved:
-                scale = (1 + thetas[b, n_levels + 2]) ** power[s]
-                grid = (first[s], apart[s], anchor[s], curve[s] * scale)
+                grid = (first[s], apart[s], anchor[s], curve[s] * wider[b])
             for g in range(len(sent)):
                 f[g] = of[b] + math.log(max(sent[g, b], LEAST))
             message(f, len(sent), grid, tau[b], lowest[b], step[above, b], k,
