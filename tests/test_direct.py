@@ -12,9 +12,10 @@ from scipy import stats
 
 import hbm
 from hbm.sampling import posterior
-from hbm.sampling.direct import engine, evaluate, grids, importance, inverse, line, together
+from hbm.sampling.direct import engine, evaluate, grids, importance, inverse, together
 from hbm.sampling.direct.closed import read_closed
 from hbm.sampling.direct.coefficients import conditional
+from hbm.sampling.direct.curve import message_of_curve
 from hbm.sampling.direct.problem import half_normal, read_problem
 from hbm.sampling.direct.skew import Skew
 from hbm.sampling.direct.tables import Box, tabulate
@@ -224,21 +225,21 @@ def test_coefficients_are_placed_by_generalised_least_squares():
 
 
 def test_a_density_is_integrated_over_a_normal_of_any_width():
-    """Wide ones by the trapezoidal rule, narrow ones by points of their own, down to a value."""
+    """By points around the maximum of the product, down to a value of the density."""
     n, step = 67, 0.35
     grid = -11.55 + step * np.arange(n)
     density = stats.skewnorm(2.0, 0.3, 1.3)
-    log_f, work = density.logpdf(grid), np.empty((4, 67))
+    log_f = density.logpdf(grid)
     fine = np.linspace(-12, 12, 60_001)
     for tau in (3.0, 1.0, 0.36, 0.34, 0.2, 0.01, 0.0):
-        m, out = np.array([-1.0, 0.5, 2.0]), np.zeros(3)
-        line.message(log_f, n, (grid[0], step, 0.0, 0.0), tau, m[0], 1.5, 3, out, work)
+        m = np.array([-1.0, 0.5, 2.0])
+        found = [grids.integral(log_f, n, (grid[0], step, 0.0, 0.0), mean, tau) for mean in m]
         if tau == 0:
             expected = density.logpdf(m)
         else:
             values = density.logpdf(fine) + stats.norm.logpdf(fine, m[:, None], tau)
             expected = np.logaddexp.reduce(values, axis=1) + np.log(fine[1] - fine[0])
-        assert out == pytest.approx(expected, abs=5e-5), tau
+        assert found == pytest.approx(expected, abs=5e-5), tau
 
 
 def of_many_widths(e):
@@ -259,7 +260,7 @@ def on_a_curve():
 def test_a_density_of_many_widths_is_integrated_on_a_curved_grid(tau):
     grid, n, log_f = on_a_curve()
     m, out = 0.1 + 0.2 * np.arange(5), np.zeros(5)
-    line.message(log_f, n, grid, tau, m[0], 0.2, 5, out, np.empty((4, 67)))
+    message_of_curve(log_f, n, grid, tau, m[0], 0.2, 5, out, np.empty((3, 61)))
     if tau == 0:
         expected = of_many_widths(m)
     else:  # exactly, component by component

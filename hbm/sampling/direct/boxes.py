@@ -159,21 +159,17 @@ def _parents(problem: Problem, tables: Tables, points: Weighted, spread: float) 
     w = np.exp(points.log_weight)
     some = np.random.default_rng(1).choice(len(w), 100, p=w / w.sum())
     parent = problem.tree[2]
-    start, step, mean, sd = np.empty((4, len(problem.tree[0])))
-    at, widest = [], np.zeros(len(parent))
-    low, high = np.full(len(parent), np.inf), np.full(len(parent), -np.inf)
     thetas = tables.box.nearest(problem.thetas(points.z[np.unique(some)]))
     plain = np.ascontiguousarray(thetas[:, : problem.n_levels + 3])
-    for theta, shift, middle in zip(plain, *problem.moved(thetas), strict=True):
-        place(theta, shift, middle, problem.tree, tables.sites, 1.0, 2, start, step, mean, sd)
-        low = np.minimum(low, (mean - spread * sd)[parent])
-        high = np.maximum(high, (mean + spread * sd)[parent])
-        at.append(mean[parent] + shift)
-        widest = np.maximum(widest, sd[parent])
+    shifts, middles = problem.moved(thetas)
+    start, step, mean, sd = np.empty((4, len(problem.tree[0]), len(thetas)))
+    place(plain, shifts, middles, problem.tree, tables.sites, 1.0, 2, start, step, mean, sd)
     if not problem.n_contrasts:
-        return low, high
-    around = spread * np.sqrt(widest**2 + np.var(at, axis=0))
-    return np.mean(at, axis=0) - around, np.mean(at, axis=0) + around
+        low, high = (mean - spread * sd).min(axis=1), (mean + spread * sd).max(axis=1)
+        return low[parent], high[parent]
+    at, widest = mean[parent] + shifts.T, sd.max(axis=1)[parent]
+    around = spread * np.sqrt(widest**2 + at.var(axis=1))
+    return at.mean(axis=1) - around, at.mean(axis=1) + around
 
 
 def outside(problem: Problem, box: Box, z: Floats) -> NDArray[np.bool_]:

@@ -28,16 +28,18 @@ _size_of = compiled(size_of)
 
 
 @called_from_python
-def downward(thetas, shifts, middles, nodes, tree, grids, logs, n_points, relative, messages,
-             start, step, which, rows, uniform, effects, log_nu):  # fmt: skip
+def downward(thetas, shifts, middles, nodes, tree, grids, logs, start, step, relative, messages,
+             which, rows, uniform, effects, log_nu):  # fmt: skip
     """Draw all effects, some draws at a time, for θ that went upward.
 
     Parameters
     ----------
-    thetas, shifts, middles, tree, grids, n_points, relative, messages, start, step
-        As for :func:`hbm.sampling.direct.tree.upward`.
+    thetas, shifts, middles, tree
+        As for :func:`hbm.sampling.direct.tree.place`.
     nodes : numpy.ndarray, shape (n, n_excesses)
         As for :func:`hbm.sampling.direct.marginal.marginals`.
+    grids, start, step, relative, messages
+        As :func:`hbm.sampling.direct.tree.upward` leaves them.
     logs : tuple
         Log densities of the pairs of effects, where each group's begin, and of how many excesses
         they are.
@@ -52,14 +54,14 @@ def downward(thetas, shifts, middles, nodes, tree, grids, logs, n_points, relati
         Its rows are overwritten.
     """
     node_parent, node_level, parent, top_mean, top_sd = tree
-    anchor, first, apart, curve, power, n_eta, at_eta, x_first, x_apart, n_x, size, _, _ = grids
+    anchor, first, apart, curve, widens, n_eta, at_eta, x_first, x_apart, n_x, size, _, _ = grids
     table, at_table, kinds_of = logs
-    n_nodes, n_groups, n_draws = len(node_parent), len(parent), len(which)
+    (n_nodes, n_points, _), n_groups, n_draws = messages.shape, len(parent), len(which)
     n_levels = thetas.shape[1] - 3
     most = max(n_points, n_eta.max(), n_x.max(), _MOST)
     f, room = np.empty((most, n_draws)), np.empty((3, FINEST * most, n_draws))
     grid, row, work = np.empty((4, n_draws)), np.empty((8, n_draws)), np.empty((4, max(most, 121)))
-    mean, sd, drawn, wider = np.empty((4, n_draws))
+    mean, sd, drawn = np.empty((3, n_draws))
     one, single = np.empty(most), np.empty(most, np.float32)
     # Nodes from the top down, then of each group its effect, and its log nu given that.
     for i in range(n_nodes + 2 * n_groups):
@@ -68,20 +70,18 @@ def downward(thetas, shifts, middles, nodes, tree, grids, logs, n_points, relati
             n, column = n_points, a
             for d in range(n_draws):
                 b = which[d]
-                grid[0, d], grid[1, d], grid[2, d], grid[3, d] = start[b, a], step[b, a], 0.0, 0.0
+                grid[0, d], grid[1, d], grid[2, d], grid[3, d] = start[a, b], step[a, b], 0.0, 0.0
                 mean[d] = top_mean if a == 0 else effects[rows[d], node_parent[a]]
                 sd[d] = top_sd if a == 0 else thetas[b, node_level[a]]
                 for g in range(n):
                     f[g, d] = messages[a, g, b]
         elif is_effect:
             n, column = n_eta[s], n_nodes + s
-            if s == 0 or power[s] != power[s - 1]:
-                for d in range(n_draws):
-                    wider[d] = (1 + thetas[which[d], n_levels + 2]) ** power[s]
             for d in range(n_draws):
-                b, of_points = which[d], 1.0 if curve[s] > 0 else wider[d]
-                grid[0, d], grid[1, d] = first[s] * of_points, apart[s] * of_points
-                grid[2, d], grid[3, d] = anchor[s], curve[s] * wider[d]
+                b = which[d]
+                wider = math.sqrt(1 + thetas[b, n_levels + 2]) if widens[s] else 1.0
+                grid[0, d], grid[1, d] = first[s] * wider, apart[s] * wider
+                grid[2, d], grid[3, d] = anchor[s], curve[s]
                 mean[d] = plus(effects[rows[d], parent[s]], shifts[b, s])
                 sd[d] = thetas[b, n_levels - 1]
             for g in range(n):
@@ -157,5 +157,5 @@ def _of_log_nu(f, n, size, thetas, which, mean, sd, grid, one):
         for h in range(n_own):
             nu = math.exp(min(grid[0, d] + h * grid[1, d], 20.0))
             own = _size_of(size, nu, thetas[which[d], excess])
-            f[h, d] = value_at(one, n, (math.log(max(own, 1e-300)) - start) / step)
+            f[h, d] = value_at(one, n, (math.log(max(own, LEAST)) - start) / step)
     return n_own

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from hbm.sampling.direct.downward import downward
 from hbm.sampling.direct.marginal import marginals
+from hbm.sampling.direct.means import messages_of_means
 from hbm.sampling.direct.problem import Problem
 from hbm.sampling.direct.tables import Tables
-from hbm.sampling.direct.tree import upward
+from hbm.sampling.direct.tree import place, upward
 from hbm.sampling.threads import in_threads
 
 __all__ = ["draw_effects", "log_densities", "log_likelihoods"]
@@ -82,8 +83,8 @@ def draw_effects(
         for i in range(0, len(to), _MOST_DRAWS):
             some = slice(i, i + _MOST_DRAWS)
             downward(
-                *of_theta, problem.tree, tuple(tables.grids), tables.logs, tables.n_points, *sent,
-                of_draws[some], to[some], np.ascontiguousarray(uniform[some].T), effects, log_nu,
+                *of_theta, problem.tree, tuple(tables.grids), tables.logs, *sent, of_draws[some],
+                to[some], np.ascontiguousarray(uniform[some].T), effects, log_nu,
             )  # fmt: skip
 
     _share_out(problem, tables, len(own), threads, work)
@@ -94,19 +95,24 @@ def draw_effects(
 
 
 def _upward(problem: Problem, tables: Tables, thetas: Floats, out: Floats) -> Any:
-    """Go upward, and return what a way down goes by: of θ, of groups, and of all above."""
+    """Go upward, and return what a way down goes by: of θ, and of groups and all above."""
     n, n_nodes, n_groups = len(thetas), len(problem.tree[0]), len(problem.d.n)
+    tree, grids, of_groups = problem.tree, tuple(tables.grids), tables.tables
     plain = np.ascontiguousarray(thetas[:, : problem.n_levels + 3])
     shifts, middles = problem.moved(thetas)
-    nodes, grids = tables.nodes(plain[:, -1]), tuple(tables.grids)
+    nodes = tables.nodes(plain[:, -1])
+    start, step, mean, sd = np.empty((4, n_nodes, n))
+    place(plain, shifts, middles, tree, tables.sites, tables.reach, tables.n_points, start, step,
+          mean, sd)  # fmt: skip
     relative, top = np.empty((tables.grids.n_all, n)), np.empty((n_groups, n))
-    marginals(plain, middles, nodes, grids, tables.tables, relative, top)
-    messages, start, step = np.zeros((n_nodes, tables.n_points, n)), *np.empty((2, n, n_nodes))
-    upward(
-        plain, shifts, middles, problem.tree, tables.sites, grids, relative, top, tables.n_points,
-        tables.reach, out, messages, start, step,
-    )  # fmt: skip
-    return (plain, shifts, middles, nodes), (relative, messages, start, step)
+    messages = np.zeros((n_nodes, tables.n_points, n))
+    means, others = np.flatnonzero(problem.untold), np.flatnonzero(~problem.untold)
+    if len(means):  # else that is not compiled
+        messages_of_means(means, plain, shifts, middles, tree, grids, of_groups, start, step,
+                          relative, messages)  # fmt: skip
+    marginals(others, plain, middles, nodes, grids, of_groups, relative, top)
+    upward(others, plain, shifts, tree, grids, start, step, relative, top, messages, out)
+    return (plain, shifts, middles, nodes), (start, step, relative, messages)
 
 
 def _share_out(

@@ -35,8 +35,7 @@ _LARGE = 1.5 * 2.0**52
 _REACH = 6  # own points each side of an integrand's maximum, 0.9 standard deviations apart
 _APART = 0.9
 
-
-_OPTIONS: Any = {"cache": True, "nogil": True, "error_model": "numpy"}
+_OPTIONS: Any = {"error_model": "numpy"}
 _ANY_ORDER = {"reassoc", "contract", "nsz", "arcp"}
 
 
@@ -52,7 +51,7 @@ def compiled(function: Any) -> Any:
 
 def called_from_python(function: Any) -> Any:
     """Compile a function that no compiled one calls; terms may be added in any order."""
-    return njit(fastmath=_ANY_ORDER, **_OPTIONS)(function)
+    return njit(fastmath=_ANY_ORDER, cache=True, nogil=True, **_OPTIONS)(function)
 
 
 @njit(fastmath=False, forceinline=True, **_OPTIONS)  # else it has the options of its caller

@@ -17,10 +17,9 @@ up as logs; to take few of these, they are multiplied for as long as the product
 
 import math
 
-from hbm.sampling.direct.curve import message_of_curve
-from hbm.sampling.direct.grids import LEAST, LOG_ROOT_2PI, compiled, integral
+from hbm.sampling.direct.grids import LEAST, LOG_ROOT_2PI, compiled
 
-__all__ = ["by_powers", "message"]
+__all__ = ["by_powers"]
 
 _LARGEST = 500.0  # exponents beyond which a sum by powers could overflow
 _LEAST = 1e-200  # a sum by powers that is less has lost digits
@@ -28,7 +27,7 @@ _PLAIN = 1e140  # products up to here, and down to its inverse, are left as they
 
 
 @compiled
-def by_powers(c, top, step, start, tau, first, apart, curved, k, out, product, does, work, row):
+def by_powers(c, top, step, start, tau, first, apart, k, out, product, does, work, row):
     """Add log ∫ exp(top) c(e) N(e; m, tau) de to log messages, for k means m and many θ.
 
     Parameters
@@ -41,8 +40,6 @@ def by_powers(c, top, step, start, tau, first, apart, curved, k, out, product, d
         Grids, and standard deviations of the Normal.
     first, apart : numpy.ndarray, shape (n_theta,)
         Grids of the means.
-    curved : bool
-        Whether grids are curved, of which there are no such sums.
     k : int
         Number of means.
     out, product : numpy.ndarray, shape (k or more, n_theta)
@@ -64,7 +61,6 @@ def by_powers(c, top, step, start, tau, first, apart, curved, k, out, product, d
         half, last = (n - j) * step[b], first[b] + (k - 1) * apart[b]
         far = max(abs(first[b] - middle[b]), abs(last - middle[b]))
         does[b] = tau[b] >= step[b] and half * max(far, half) <= _LARGEST * tau[b] ** 2
-        does[b] = does[b] and not curved
         inverse[b] = 1 / tau[b] ** 2 if does[b] else 0.0
         once = math.exp(-(step[b] ** 2) * inverse[b] / 2)
         turn[b] = once * once
@@ -117,27 +113,3 @@ def by_powers(c, top, step, start, tau, first, apart, curved, k, out, product, d
                 out[i, b] += math.log(product[i, b]) + math.log(max(right[i, b], LEAST))
                 left[i, b] = 1.0
             product[i, b] = left[i, b]
-
-
-@compiled
-def message(f, n, grid, tau, first, apart, k, out, work):
-    """Add log ∫ exp(f(e)) N(e; m, tau) de to `out`, for k means m, `apart` from `first` on.
-
-    Parameters
-    ----------
-    f : numpy.ndarray, shape (n,) or more
-        Log density at the n points of a grid.
-    grid : tuple of float
-        See above.
-    tau : float
-        Standard deviation, 0 or more.
-    out : numpy.ndarray, shape (k,) or more
-        Changed.
-    work : numpy.ndarray, shape (3, n or more)
-        Overwritten.
-    """
-    if grid[3] > 0:
-        message_of_curve(f, n, grid, tau, first, apart, k, out, work)
-        return
-    for i in range(k):
-        out[i] += integral(f, n, grid, first + i * apart, tau)

@@ -3,7 +3,8 @@
 Tables (:mod:`hbm.sampling.direct.tables`) have, of each group, the sum of each row of eta and the
 shares in it of the values of log nu. Given θ log nu is Normal, so that what a row adds up to is a
 sum of shares by weights; for many θ, and all excesses that there are tables of, that is a product
-of matrices. Where that Normal is narrow beside the spacing, it is an integral of its own.
+of matrices. Where that Normal is narrow beside the spacing, it is an integral of its own. Groups of
+which a mean alone was seen are those of :mod:`hbm.sampling.direct.means`.
 """
 
 import math
@@ -19,28 +20,25 @@ from hbm.sampling.direct.grids import (
     integral,
     six_points,
     six_weights,
-    value_at,
 )
-from hbm.students.summary_density import size_of
 
 __all__ = ["marginals"]
 
 _ROOT_2PI = math.sqrt(2 * math.pi)
-_NARROW = 0.5  # sd of log nu below which weights of neighbours may have other signs
-_CANCELLED = 0.1
 _SMOOTH = 0.2  # spacing of log nu, in sds of its likelihood, at which that is interpolated itself
-_size_of = compiled(size_of)
 # Gauss and Hermite's seven points of a standard Normal.
 _ROOTS, _SHARES = np.polynomial.hermite_e.hermegauss(7)
 _SHARES = _SHARES / _SHARES.sum()
 
 
 @called_from_python
-def marginals(thetas, middles, nodes, grids, tables, relative, top):
-    """Sum log nu out of the likelihoods of all groups, for a few θ.
+def marginals(groups, thetas, middles, nodes, grids, tables, relative, top):
+    """Sum log nu out of the likelihoods of groups, for a few θ.
 
     Parameters
     ----------
+    groups : numpy.ndarray of int
+        Which; not those of which a mean alone was seen.
     thetas : numpy.ndarray, shape (n, n_levels + 3)
         tau of each level from the top down, log nu, tau_nu and the excess.
     middles : numpy.ndarray, shape (n, n_groups)
@@ -50,23 +48,23 @@ def marginals(thetas, middles, nodes, grids, tables, relative, top):
     grids, tables : tuple
         Of :mod:`hbm.sampling.direct.tables`.
     relative : numpy.ndarray, shape (number of all points, n)
-        Overwritten with the densities of what was seen of each group, at the points of its grid.
+        Overwritten with the densities of what was seen of these, at the points of their grids.
     top : numpy.ndarray, shape (n_groups, n)
         Overwritten with the logs of what these are relative to.
     """
-    _, _, _, _, _, n_eta, at_eta, x_first, x_apart, n_x, size, x_seen, x_precision = grids
-    table, at_table, levels, at_level, heights, tops, kinds_of, logs = tables
-    n_theta, spreads = len(thetas), thetas[:, thetas.shape[1] - 2]
+    _, _, _, _, _, n_eta, at_eta, x_first, x_apart, n_x, _, x_seen, x_precision = grids
+    table, at_table, levels, at_level, heights, tops, _, logs = tables
+    n_theta, n_kinds, spreads = len(thetas), nodes.shape[1], thetas[:, thetas.shape[1] - 2]
     excesses = np.ascontiguousarray(nodes.T)
     most_x, most_eta = n_x.max(), n_eta.max()
-    room = np.empty((2, most_x * len(excesses) * n_theta))
+    room = np.empty((2, most_x * n_kinds * n_theta))
     sums, weights, row = np.empty(most_eta * n_theta), np.empty(most_x), np.empty(most_eta)
     away, steep, norm, middle = np.empty((4, n_theta))
     for b in range(n_theta):
         steep[b] = 1 / spreads[b] if spreads[b] > 0 else 0.0
         norm[b] = steep[b] / _ROOT_2PI
-    for s in range(len(n_eta)):
-        n_g, n_h, n_kinds, at = n_eta[s], n_x[s], kinds_of[s], at_eta[s]
+    for s in groups:
+        n_g, n_h, at = n_eta[s], n_x[s], at_eta[s]
         level = levels[at_level[s] : at_level[s] + n_kinds * n_g]
         rows = table[at_table[s] : at_table[s] + n_h * n_kinds * n_g].reshape(n_h * n_kinds, n_g)
         smooth = x_apart[s] ** 2 * x_precision[s] <= _SMOOTH**2
@@ -74,22 +72,17 @@ def marginals(thetas, middles, nodes, grids, tables, relative, top):
             middle[b] = middles[b, s]
         w = room[0, : n_h * n_kinds * n_theta].reshape(n_h * n_kinds, n_theta)
         of_nu = room[1, : n_h * n_theta].reshape(n_h, n_theta) if n_kinds > 1 else w
-        for h in range(n_h if size[s] == 0 else 0):
+        for h in range(n_h):
             x = x_first[s] + h * x_apart[s]
             for b in range(n_theta):
                 z = (x - middle[b]) * steep[b]
                 of_nu[h, b] = bounded_exp(-z * z / 2) * norm[b] * x_apart[s]
         for b in range(n_theta):
-            if size[s] > 0:
-                _weights_of_size(middle[b], thetas[b], size[s], x_first[s], x_apart[s], n_h,
-                                 weights)  # fmt: skip
-            elif spreads[b] < x_apart[s]:
+            if spreads[b] < x_apart[s]:
                 _weights_of_narrow(middle[b], spreads[b], x_first[s], x_apart[s], n_h,
                                    x_seen[s], x_precision[s], weights)  # fmt: skip
-            else:
-                continue
-            for h in range(n_h):
-                of_nu[h, b] = weights[h]
+                for h in range(n_h):
+                    of_nu[h, b] = weights[h]
         for h in range(n_h if n_kinds > 1 else 0):
             for i in range(n_kinds):
                 for b in range(n_theta):
@@ -114,15 +107,11 @@ def marginals(thetas, middles, nodes, grids, tables, relative, top):
             for b in range(n_theta):
                 relative[at + g, b] = max(total[g, b], LEAST) * bounded_exp(away[b])
         for b in range(n_theta):
-            if size[s] > 0 and spreads[b] < _NARROW:
-                _mend(rows, w[:, b], logs, at_table[s], middle[b], thetas[b], size[s],
-                      x_first[s], x_apart[s], level, total[:, b], row)  # fmt: skip
-            elif size[s] == 0 and spreads[b] < x_apart[s] and not smooth:
-                _over_log_nu(logs, at_table[s], n_g, n_h, excesses[:n_kinds, b],
-                             (middle[b] - x_first[s]) / x_apart[s], spreads[b] / x_apart[s],
-                             weights, row)  # fmt: skip
-            else:
+            if spreads[b] >= x_apart[s] or smooth:
                 continue
+            _over_log_nu(logs, at_table[s], n_g, n_h, excesses[:, b],
+                         (middle[b] - x_first[s]) / x_apart[s], spreads[b] / x_apart[s],
+                         weights, row)  # fmt: skip
             top[s, b] = row[0]
             for g in range(n_g):
                 top[s, b] = max(top[s, b], row[g])
@@ -151,50 +140,6 @@ def _weights_of_narrow(middle, tau, start, step, n, estimate, precision, out):
         for j in range(6):
             z = start + (i + j) * step - estimate
             out[i + j] += norm * _SHARES[q] * weights[j] * math.exp(z * z * precision / 2)
-
-
-@compiled
-def _weights_of_size(middle, theta, n, start, step, n_x, out):
-    """Weigh a grid of the log of the size of a mean's law so that Σ out f is ∫ f, log nu Normal."""
-    n_levels = len(theta) - 3
-    tau, excess = theta[n_levels + 1], theta[n_levels + 2]
-    for h in range(n_x):
-        out[h] = 0.0
-    fine = min(0.6, 0.3 / tau) if tau > 0 else 0.6
-    n_points = math.ceil(5.5 / fine)
-    for q in range(-n_points, n_points + 1):
-        z = q * fine
-        size = _size_of(n, math.exp(min(middle + tau * z, 20.0)), excess)
-        at = (math.log(max(size, LEAST)) - start) / step
-        i, t = six_points(at, n_x)
-        weights = six_weights(t)
-        c = fine / _ROOT_2PI * math.exp(-z * z / 2)
-        for j in range(6):
-            out[i + j] += c * weights[j]
-
-
-@compiled
-def _mend(rows, weights, logs, begin, middle, theta, n, start, step, level, total, out):
-    """Sum anew, by points between those of the grid, where the terms of a sum nearly cancelled."""
-    n_x, n_g = rows.shape
-    n_levels = len(theta) - 3
-    tau, excess = theta[n_levels + 1], theta[n_levels + 2]
-    at = np.empty(7)
-    for q in range(7):
-        size = _size_of(n, math.exp(min(middle + tau * _ROOTS[q], 20.0)), excess)
-        at[q] = (math.log(max(size, LEAST)) - start) / step
-    for g in range(n_g):
-        most = 0.0
-        for h in range(n_x):
-            most = max(most, abs(weights[h]) * rows[h, g])
-        whole = total[g]
-        if whole <= _CANCELLED * most:
-            row = logs[begin + g * n_x : begin + (g + 1) * n_x]
-            whole = 0.0
-            for q in range(7):
-                below = value_at(row, n_x, at[q]) - level[g]
-                whole += _SHARES[q] * math.exp(max(below, LOWEST))
-        out[g] = level[g] + math.log(max(whole, LEAST))
 
 
 @compiled

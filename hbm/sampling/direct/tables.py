@@ -47,8 +47,8 @@ class Grids(NamedTuple):
     ----------
     anchor, first, apart, curve : numpy.ndarray
         Of eta, as in :mod:`hbm.sampling.direct.grids`, where there is no excess.
-    power : numpy.ndarray
-        The power of the design effect by which the grid of eta widens.
+    widens : numpy.ndarray of bool
+        Whether the grid of eta widens by the root of the design effect; those that do are even.
     n_eta, at_eta : numpy.ndarray of int
         Numbers of its points, and how many other groups have before.
     x_first, x_apart, n_x : numpy.ndarray
@@ -63,7 +63,7 @@ class Grids(NamedTuple):
     first: Floats
     apart: Floats
     curve: Floats
-    power: Floats
+    widens: NDArray[np.bool_]
     n_eta: NDArray[np.int64]
     at_eta: NDArray[np.int64]
     x_first: Floats
@@ -75,7 +75,7 @@ class Grids(NamedTuple):
 
     def eta(self, group: Any, g: Any, excess: float) -> Floats:
         """Return where point g of a group lies."""
-        scale = (1 + excess) ** self.power[group]
+        scale = np.where(self.widens[group], np.sqrt(1 + excess), 1.0)
         u = self.first[group] + g * self.apart[group]
         curve = self.curve[group]
         curved = curve > 0
@@ -169,7 +169,6 @@ def tabulate(
         choices.append([np.where(untold, b, a) for a, b in zip((*even, 0.0), curved, strict=True)])
     widens = (choices[1][2] < choices[0][2]) & (len(ends) > 1) & ~untold
     first, apart, n_eta, curve = (np.where(widens, b, a) for a, b in zip(*choices, strict=True))
-    power = np.where(widens, 0.5, 0.0)
     of_values, *values = variances(problem, box, seen[0])
 
     if len(ends) == 1:
@@ -180,7 +179,7 @@ def tabulate(
         angle = (np.arange(n) + 0.5) * np.pi / n
         kinds = np.expm1((least + most) / 2 + (most - least) / 2 * np.cos(angle))
     grids = Grids(
-        anchor, first, apart, curve, power, n_eta, np.cumsum(n_eta) - n_eta,
+        anchor, first, apart, curve, widens, n_eta, np.cumsum(n_eta) - n_eta,
         x_first, x_apart, n_x, np.where(untold, problem.d.n, 0.0),
         seen[0].x_estimate, seen[0].x_precision,
     )  # fmt: skip
