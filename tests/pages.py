@@ -26,12 +26,13 @@ class Page(HTMLParser):
 
     def __init__(self, html):
         super().__init__(convert_charrefs=True)
-        self.html, self.text = html, ""
+        self.html, self._text = html, []
         self.tables, self.sections = {}, {}
         self.ids, self.links, self.tags = [], [], []
         self._open, self._section, self._rows, self._fact = [], None, None, None
         self.feed(html)
         self.close()
+        self.text = "".join(self._text)
         assert self._open == []
 
     def handle_starttag(self, tag, attrs):
@@ -68,7 +69,7 @@ class Page(HTMLParser):
         if inside in ("style", "script"):
             return
         data = data.replace("\N{NO-BREAK SPACE}", " ")
-        self.text += data
+        self._text.append(data)
         if self._rows and {"td", "th"} & {*self._open}:
             self._rows[-1][-1] += data
         elif self._section is not None:

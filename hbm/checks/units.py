@@ -16,6 +16,7 @@ from hbm.hierarchy.description import Description
 from hbm.hierarchy.fitted import Fitted
 from hbm.hierarchy.marginal import Family, marginal, marginal_family, without_each
 from hbm.hierarchy.nodes import given_below, node_of, placed, rows_of
+from hbm.sampling.threads import cores_there, in_threads
 from hbm.students.law import Evidence
 
 __all__ = ["asked_of", "integrated", "log_likelihoods", "of_new"]
@@ -49,10 +50,13 @@ def log_likelihoods(f: Fitted, unit: str) -> Floats:
     parent = d.above(unit)
     if unit == d.group and parent is not None:
         above, taus = f.location(parent), [f.tau(parent), f.tau(unit)]
-        for i in range(len(d.level(parent).labels)):
+
+        def of_family(i: int) -> None:
             members = np.flatnonzero(d.parent_of(unit) == i)
             family = [node_of(f, unit, member) for member in members]
             values[:, members] = without_each(family, above[:, i], taus, *given_below(f))
+
+        in_threads(of_family, range(len(d.level(parent).labels)), min(4, cores_there()))
         return values
     taus = [f.tau(level) for level in d.levels_from(unit)]
     above = f.around(unit)

@@ -22,6 +22,7 @@ References
 """
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +92,7 @@ def marginal(
         return evidence.exact(m, tau, log_nu, excess)
     if not (tau.any() or tau_nu.any()):
         return evidence.log_lik(m, log_nu, excess)
-    return _on_fine_grids(evidence, _first_grids(evidence, *draws), draws)[1]
+    return _on_fine_grids(evidence, _first_grids(evidence, *draws), draws)[-1]
 
 
 def given_locations(evidence, points, tau, log_nu, tau_nu, excess=0.0) -> Floats:
@@ -104,8 +105,8 @@ def given_locations(evidence, points, tau, log_nu, tau_nu, excess=0.0) -> Floats
     twice = (np.tile(draws, 2) for draws in (tau, log_nu, tau_nu, excess))
     grids = _first_grids(evidence, ends, *twice)
     # Grids fine enough for the points in the middle, where the weight is.
-    (eta_grid, nu_grid), _ = _on_fine_grids(evidence, grids, (middle, tau, log_nu, tau_nu, excess))
-    return _integral(evidence, eta_grid, nu_grid, points, tau, log_nu, tau_nu, excess)
+    grid, table, _ = _on_fine_grids(evidence, grids, (middle, tau, log_nu, tau_nu, excess))
+    return _over_effect(table, grid, points, tau)
 
 
 def table_of_effects(evidence, m, tau, log_nu, tau_nu, excess) -> tuple[float, float, Floats]:
@@ -120,12 +121,9 @@ def table_of_effects(evidence, m, tau, log_nu, tau_nu, excess) -> tuple[float, f
     table : numpy.ndarray, shape (n_draws, n_points)
     """
     draws = same_length(m, tau, log_nu, tau_nu, excess)
-    (eta_grid, nu_grid), _ = _on_fine_grids(evidence, _first_grids(evidence, *draws), draws)
-    _, _, log_nu, tau_nu, excess = draws
-    blocks = _by_effect(evidence, eta_grid, nu_grid, log_nu, tau_nu, excess, 1)
-    tables = [table for _, table in blocks]
-    low, high, points = eta_grid
-    return low, (high - low) / (points - 1), np.concatenate(tables)
+    grid, table, _ = _on_fine_grids(evidence, _first_grids(evidence, *draws), draws)
+    low, high, points = grid
+    return low, (high - low) / (points - 1), table
 
 
 def same_length(*draws: Floats | float) -> list[Floats]:
@@ -142,27 +140,39 @@ def log_sum_exp(x: Floats) -> Floats:
 # The integral on a given grid. A grid is (lowest, highest, number of points).
 
 
-def _integral(evidence, eta_grid, nu_grid, m, tau, log_nu, tau_nu, excess) -> Floats:
-    low, high, points = eta_grid
-    result = np.empty(m.shape)
-    n_each = max(1, m[0].size)
-    for block, table in _by_effect(evidence, eta_grid, nu_grid, log_nu, tau_nu, excess, n_each):
-        step = (high - low) / (points - 1)
-        result[block] = average_over_effect(table, low, step, m[block], tau[block])
+def _integral(log_lik, eta_grid, nu_grid, m, tau, *within) -> Floats:
+    return _over_effect(_by_effect(log_lik, eta_grid, nu_grid, *within), eta_grid, m, tau)
+
+
+def _over_effect(table, grid, m, tau) -> Floats:
+    """Average exp(table), shape (n_draws, n_eta), over the effect: logs, shaped like m."""
+    low, high, points = grid
+    step, result = (high - low) / (points - 1), np.empty(m.shape)
+    for block in _blocks(len(m), points * max(1, m[0].size)):
+        result[block] = average_over_effect(table[block], low, step, m[block], tau[block])
     return result
 
 
-def _by_effect(
-    evidence, eta_grid, nu_grid, log_nu, tau_nu, excess, n_each
-) -> Iterator[tuple[slice, Floats]]:
-    """Yield the log likelihood by effect, of some draws at a time; `n_each` points are made."""
-    eta, x = np.linspace(*eta_grid), np.linspace(*nu_grid)
+def _by_effect(log_lik, eta_grid, nu_grid, log_nu, tau_nu, excess) -> Floats:
+    """Return the log likelihood by effect, with the log spread integrated: (n_draws, n_eta)."""
     nodes, weights = _nodes(excess)
-    tables = evidence.log_lik(eta[:, None], x, nodes[:, None, None]).reshape(-1, len(x))
-    for block in _blocks(len(log_nu), len(eta) * n_each):
+    tables = np.concatenate([log_lik(eta_grid, nu_grid, node) for node in nodes])
+    x, result = np.linspace(*nu_grid), np.empty((len(log_nu), eta_grid[2]))
+    for block in _blocks(*result.shape):
         at_nodes = _average_over_log_nu(tables, x, log_nu[block], tau_nu[block])
-        at_nodes = at_nodes.reshape(len(at_nodes), len(nodes), len(eta))
-        yield block, (weights[block, None] @ at_nodes)[:, 0]
+        at_nodes = at_nodes.reshape(len(at_nodes), len(nodes), -1)
+        result[block] = (weights[block, None] @ at_nodes)[:, 0]
+    return result
+
+
+def _tabulated(evidence):
+    """Return a function that tabulates the log likelihood on two grids, for one excess, once."""
+
+    @cache
+    def log_lik(eta_grid, nu_grid, excess):
+        return evidence.log_lik(np.linspace(*eta_grid)[:, None], np.linspace(*nu_grid), excess)
+
+    return log_lik
 
 
 def _nodes(excess) -> tuple[Floats, Floats]:
@@ -343,15 +353,21 @@ def _finer(grid):
 
 
 def _on_fine_grids(evidence, grids, draws):
-    """Return grids fine and wide enough for all draws, and the integrals on them."""
+    """Make grids fine and wide enough for all draws.
+
+    Returns that of the effect, the log likelihood on it with the log spread integrated, (n_draws,
+    n_eta), and the integrals of both.
+    """
+    log_lik, (m, tau, *within) = _tabulated(evidence), draws
     extreme = [f(values) for values in draws for f in (np.argmin, np.argmax)]
     while True:
-        grids = _refine(evidence, *grids, *_at_ends(extreme, draws))
-        integrals = _integral(evidence, *grids, *draws)
+        grids = _refine(log_lik, *grids, *_at_ends(extreme, draws))
+        table = _by_effect(log_lik, *grids, *within)
+        integrals = _over_effect(table, grids[0], m, tau)
         # Draws with the most extreme integrals must not ask for a finer grid either.
         extreme = [integrals.argmin(), integrals.argmax()]
-        if _refine(evidence, *grids, *_at_ends(extreme, draws)) == grids:
-            return grids, integrals
+        if _refine(log_lik, *grids, *_at_ends(extreme, draws)) == grids:
+            return grids[0], table, integrals
 
 
 def _at_ends(chosen, draws):
@@ -362,12 +378,12 @@ def _at_ends(chosen, draws):
     return *(x[chosen] for x in others), nearer
 
 
-def _refine(evidence, eta_grid, nu_grid, *draws):
+def _refine(log_lik, eta_grid, nu_grid, *draws):
     """Make the grids finer and wider until the integrals of these draws stay the same."""
     while True:
-        before = _integral(evidence, eta_grid, nu_grid, *draws)
+        before = _integral(log_lik, eta_grid, nu_grid, *draws)
         changes = [
-            np.abs(_integral(evidence, *grids, *draws) - before).max()
+            np.abs(_integral(log_lik, *grids, *draws) - before).max()
             for grids in ((_finer(eta_grid), nu_grid), (eta_grid, _finer(nu_grid)))
         ]
         coarse = [

@@ -28,12 +28,12 @@ from hbm.sampling.diagnostics import ConvergenceWarning
 from hbm.sampling.inputs import check_acceptance, check_lengths, check_whole_number
 from hbm.sampling.posterior import (
     adaptation,
-    cores_there,
     draw,
     reason_for_nuts,
     what_is_poor,
 )
 from hbm.sampling.progress import progress_bar
+from hbm.sampling.threads import cores_there
 
 __all__ = ["Fits", "sample_each"]
 

@@ -5,7 +5,6 @@ PyMC with nutpie as the sampler, that check what PyMC lets pass and say in plain
 draws should not be trusted. Results are trees of datasets with PyMC's group names.
 """
 
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from hbm.sampling.inputs import (
     check_seed,
     check_whole_number,
 )
+from hbm.sampling.threads import cores_there
 
 __all__ = ["sample"]
 
@@ -249,13 +249,6 @@ def reason_for_nuts(model: pm.Model, method: str, settings: dict[str, object]) -
             "takes NUTS where it must"
         )
     return reason
-
-
-def cores_there() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def adaptation(

@@ -1,5 +1,6 @@
 """Work in threads, and linear algebra in one for as long as anything here asks for it."""
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
@@ -8,7 +9,14 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-__all__ = ["ONE_THREAD", "in_threads"]
+__all__ = ["ONE_THREAD", "cores_there", "in_threads"]
+
+
+def cores_there() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def in_threads(work: Callable[[Any], Any], items: Sequence[Any], threads: int) -> list[Any]:

@@ -3,7 +3,6 @@
 Blocks of θ are shared out between threads, which the compiled functions let run side by side.
 """
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +15,7 @@ from hbm.sampling.direct.means import messages_of_means
 from hbm.sampling.direct.problem import Problem
 from hbm.sampling.direct.tables import Tables
 from hbm.sampling.direct.tree import place, upward
-from hbm.sampling.threads import in_threads
+from hbm.sampling.threads import cores_there, in_threads
 
 __all__ = ["draw_effects", "log_densities", "log_likelihoods"]
 
@@ -125,7 +124,7 @@ def _share_out(
     each = tables.grids.n_all + len(problem.tree[0]) * tables.n_points
     length = int(np.clip(_MOST_NUMBERS // each, 1, _LONGEST_BLOCK))
     blocks = [slice(i, min(i + length, n)) for i in range(0, n, length)]
-    threads = max(1, min(threads, len(blocks), os.cpu_count() or 1))
+    threads = max(1, min(threads, len(blocks), cores_there()))
 
     def some(first: int) -> None:
         for block in blocks[first::threads]:
