@@ -15,6 +15,9 @@ __all__ = [
     "LEAST",
     "LOG_ROOT_2PI",
     "LOWEST",
+    "ROOTS",
+    "ROOT_2PI",
+    "SHARES",
     "bounded_exp",
     "called_from_python",
     "compiled",
@@ -29,7 +32,10 @@ __all__ = [
     "value_at",
 ]
 
-LOG_ROOT_2PI = math.log(2 * math.pi) / 2
+LOG_ROOT_2PI, ROOT_2PI = math.log(2 * math.pi) / 2, math.sqrt(2 * math.pi)
+# Gauss and Hermite's seven points of a standard Normal.
+ROOTS, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
+SHARES = _WEIGHTS / _WEIGHTS.sum()
 LEAST, LOWEST = 1e-300, -690.0  # what densities below are taken to be, and about its log
 _LARGE = 1.5 * 2.0**52
 _REACH = 6  # own points each side of an integrand's maximum, 0.9 standard deviations apart

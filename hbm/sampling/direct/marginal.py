@@ -14,6 +14,9 @@ import numpy as np
 from hbm.sampling.direct.grids import (
     LEAST,
     LOWEST,
+    ROOT_2PI,
+    ROOTS,
+    SHARES,
     bounded_exp,
     called_from_python,
     compiled,
@@ -24,11 +27,7 @@ from hbm.sampling.direct.grids import (
 
 __all__ = ["marginals"]
 
-_ROOT_2PI = math.sqrt(2 * math.pi)
 _SMOOTH = 0.2  # spacing of log nu, in sds of its likelihood, at which that is interpolated itself
-# Gauss and Hermite's seven points of a standard Normal.
-_ROOTS, _SHARES = np.polynomial.hermite_e.hermegauss(7)
-_SHARES = _SHARES / _SHARES.sum()
 
 
 @called_from_python
@@ -53,7 +52,7 @@ def marginals(groups, thetas, middles, nodes, grids, tables, relative, top):
         Overwritten with the logs of what these are relative to.
     """
     _, _, _, _, _, n_eta, at_eta, x_first, x_apart, n_x, _, x_seen, x_precision = grids
-    table, at_table, levels, at_level, heights, tops, _, logs = tables
+    table, at_table, levels, at_level, heights, tops, logs = tables
     n_theta, n_kinds, spreads = len(thetas), nodes.shape[1], thetas[:, thetas.shape[1] - 2]
     excesses = np.ascontiguousarray(nodes.T)
     most_x, most_eta = n_x.max(), n_eta.max()
@@ -62,7 +61,7 @@ def marginals(groups, thetas, middles, nodes, grids, tables, relative, top):
     away, steep, norm, middle = np.empty((4, n_theta))
     for b in range(n_theta):
         steep[b] = 1 / spreads[b] if spreads[b] > 0 else 0.0
-        norm[b] = steep[b] / _ROOT_2PI
+        norm[b] = steep[b] / ROOT_2PI
     for s in groups:
         n_g, n_h, at = n_eta[s], n_x[s], at_eta[s]
         level = levels[at_level[s] : at_level[s] + n_kinds * n_g]
@@ -135,11 +134,11 @@ def _weights_of_narrow(middle, tau, start, step, n, estimate, precision, out):
     away = middle - estimate
     norm = math.exp(-away * away * precision / whole / 2) / math.sqrt(whole)
     for q in range(7):
-        i, t = six_points((centre + width * _ROOTS[q] - start) / step, n)
+        i, t = six_points((centre + width * ROOTS[q] - start) / step, n)
         weights = six_weights(t)
         for j in range(6):
             z = start + (i + j) * step - estimate
-            out[i + j] += norm * _SHARES[q] * weights[j] * math.exp(z * z * precision / 2)
+            out[i + j] += norm * SHARES[q] * weights[j] * math.exp(z * z * precision / 2)
 
 
 @compiled

@@ -13,6 +13,9 @@ from hbm.sampling.direct.curve import message_of_curve
 from hbm.sampling.direct.grids import (
     LEAST,
     LOWEST,
+    ROOT_2PI,
+    ROOTS,
+    SHARES,
     called_from_python,
     compiled,
     plus,
@@ -24,13 +27,9 @@ from hbm.students.summary_density import size_of
 
 __all__ = ["messages_of_means"]
 
-_ROOT_2PI = math.sqrt(2 * math.pi)
 _NARROW = 0.5  # sd of log nu below which weights of neighbours may have other signs
 _CANCELLED = 0.1
 _size_of = compiled(size_of)
-# Gauss and Hermite's seven points of a standard Normal.
-_ROOTS, _SHARES = np.polynomial.hermite_e.hermegauss(7)
-_SHARES = _SHARES / _SHARES.sum()
 
 
 @called_from_python
@@ -52,7 +51,7 @@ def messages_of_means(groups, thetas, shifts, middles, tree, grids, tables, star
     """
     _, _, parent, _, top_sd = tree
     anchor, first, apart, curve, _, n_eta, at_eta, x_first, x_apart, n_x, size, _, _ = grids
-    table, at_table, levels, at_level, _, _, _, logs = tables
+    table, at_table, levels, at_level, _, _, logs = tables
     n_theta, n_points = len(thetas), messages.shape[1]
     n_levels = thetas.shape[1] - 3
     f, work, weights = np.empty(n_eta.max()), np.empty((3, n_eta.max())), np.empty(n_x.max())
@@ -95,7 +94,7 @@ def _weights_of_size(middle, theta, n, start, step, n_x, out):
         at = (math.log(max(size, LEAST)) - start) / step
         i, t = six_points(at, n_x)
         weights = six_weights(t)
-        c = fine / _ROOT_2PI * math.exp(-z * z / 2)
+        c = fine / ROOT_2PI * math.exp(-z * z / 2)
         for j in range(6):
             out[i + j] += c * weights[j]
 
@@ -108,7 +107,7 @@ def _mend(rows, weights, logs, begin, middle, theta, n, start, step, level, tota
     tau, excess = theta[n_levels + 1], theta[n_levels + 2]
     at = np.empty(7)
     for q in range(7):
-        size = _size_of(n, math.exp(min(middle + tau * _ROOTS[q], 20.0)), excess)
+        size = _size_of(n, math.exp(min(middle + tau * ROOTS[q], 20.0)), excess)
         at[q] = (math.log(max(size, LEAST)) - start) / step
     for g in range(n_g):
         most = 0.0
@@ -120,4 +119,4 @@ def _mend(rows, weights, logs, begin, middle, theta, n, start, step, level, tota
         total[g] = 0.0
         for q in range(7):
             below = value_at(row, n_x, at[q]) - level[g]
-            total[g] += _SHARES[q] * math.exp(max(below, LOWEST))
+            total[g] += SHARES[q] * math.exp(max(below, LOWEST))

@@ -285,6 +285,6 @@ def _fill(problem, grids, kinds, threads=1):
 
     in_threads(fill, range(len(kinds)), threads)
     return (
-        (shares, at_table, levels, at_level, heights, tops, n_kinds, logs),
+        (shares, at_table, levels, at_level, heights, tops, logs),
         (logs, at_table, n_kinds),
     )
