@@ -130,8 +130,7 @@ def test_all_that_uses_a_generator_takes_a_seed(name):
         assert "random_seed" in inspect.signature(function).parameters
 
 
-def test_types_are_checked():
-    """All of the package's, by CI; and they travel with it."""
+def test_types_of_the_whole_package_are_checked_by_ci_and_travel_with_it():
     with (ROOT / "pyproject.toml").open("rb") as file:
         assert tomllib.load(file)["tool"]["mypy"]["files"] == ["hbm"]
     assert (ROOT / "hbm" / "py.typed").exists()

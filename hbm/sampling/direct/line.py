@@ -8,8 +8,8 @@ trapezoidal rule, whose error falls exponentially (Trefethen and Weideman 2014),
 at a time it is a polynomial in one number a mean: with points e = j h around the middle of the
 grid, exp(−(e − m)²/2τ²) = exp(−e²/2τ²) exp(−m²/2τ²) ρ^j, ρ = exp(h m/τ²). Where it is narrower,
 each mean takes points of its own, around the maximum of its integrand and as far apart as that is
-wide, at which the log density is interpolated; with τ → 0 it becomes the value at the mean. Nothing
-is clipped.
+wide, at which the log density is interpolated (:func:`hbm.sampling.direct.grids.integral`); with
+τ → 0 it becomes the value at the mean. Nothing is clipped.
 
 Sums are made for many θ side by side, which is what processors are fast at. A parent's messages add
 up as logs; to take few of these, they are multiplied for as long as the product is a plain number.

@@ -89,8 +89,8 @@ def marginals(groups, thetas, middles, nodes, grids, tables, relative, top):
         total = sums[: n_g * n_theta].reshape(n_g, n_theta)
         np.dot(rows.T, w, total)
         for b in range(n_theta):
-            top[s, b] = tops[s, 0] if n_kinds == 1 else 0.0
-            for i in range(n_kinds if n_kinds > 1 else 0):
+            top[s, b] = 0.0
+            for i in range(n_kinds):
                 top[s, b] += excesses[i, b] * tops[s, i]
         for g in range(n_g):
             if n_kinds == 1:
@@ -151,5 +151,5 @@ def _over_log_nu(logs, begin, n_eta, n_x, excesses, middle, tau, row, out):
         for i in range(n_kinds):
             at = begin + (g * n_kinds + i) * n_x
             for h in range(n_x):
-                row[h] += (excesses[i] if n_kinds > 1 else 1.0) * logs[at + h]
+                row[h] += excesses[i] * logs[at + h]
         out[g] = integral(row, n_x, (0.0, 1.0, 0.0, 0.0), middle, tau)
